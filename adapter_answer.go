@@ -1,0 +1,386 @@
+package holdfast
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/holdfast-ai/holdfast/internal/slab"
+)
+
+// AnswerWriter is where a codec writes the answer it decodes, whole or streamed. It numbers the blocks, joins their pieces,
+// checks tool arguments and makes the events. A codec says what comes in the order in which it comes; a piece of another
+// kind than the open block's closes that block. Not safe for concurrent use.
+type AnswerWriter struct {
+	from    Target
+	dialect string
+	stream  bool
+
+	response ChatResponse
+	events   []Event
+	blocks   []*block // every block of the answer so far
+	open     *block   // the block that text, thinking or refusal goes to
+	started  bool
+	visible  bool // something the caller can see was written
+	done     bool
+	usage    Usage
+}
+
+// block is a part under construction.
+type block struct {
+	index int
+	key   int // of a tool call
+	part  Part
+	text  slab.Text
+	ended bool
+	cut   bool // ended by the bound on the answer, not by the protocol
+}
+
+// NewAnswerWriter returns an AnswerWriter for tests of adapters; the client makes its own.
+func NewAnswerWriter(a AIServiceAdapter, from Target) *AnswerWriter {
+	return &AnswerWriter{from: from, dialect: a.Dialect().Name, stream: from.Stream}
+}
+
+// From returns where the answer comes from.
+func (w *AnswerWriter) From() Target { return w.from }
+
+// Origin returns the mark for what only this provider can read.
+func (w *AnswerWriter) Origin() *Origin {
+	return &Origin{Provider: w.dialect, Platform: w.from.Platform, Account: w.from.Account, Model: w.from.Model}
+}
+
+// Start reports that the answer has begun, with its id and model as far as known. Further calls fill in what was missing.
+func (w *AnswerWriter) Start(id, model string) {
+	if w.response.ID == "" {
+		w.response.ID = id
+	}
+	if w.response.Model == "" {
+		w.response.Model = model
+	}
+	if !w.started {
+		w.started = true
+		w.response.Message.Role = RoleAssistant
+	}
+}
+
+// Started reports whether Start was called.
+func (w *AnswerWriter) Started() bool { return w.started }
+
+// Text appends a piece of visible text.
+func (w *AnswerWriter) Text(piece []byte) {
+	if _, ok := w.part().(*Text); !ok {
+		w.Open(new(Text))
+	}
+	w.write(EventText, piece)
+}
+
+// Thinking appends a piece of readable thinking.
+func (w *AnswerWriter) Thinking(piece []byte) {
+	if _, ok := w.part().(*Thinking); !ok {
+		w.Open(&Thinking{})
+	}
+	w.write(EventThinking, piece)
+}
+
+// Refusal appends a piece of the model's refusal.
+func (w *AnswerWriter) Refusal(piece []byte) {
+	if _, ok := w.part().(*Refusal); !ok {
+		w.Open(new(Refusal))
+	}
+	w.write(EventRefusal, piece)
+}
+
+// Open begins a block of the given kind, even behind one of the same kind. What p already holds of text is kept, as the
+// block's beginning.
+func (w *AnswerWriter) Open(p Part) {
+	w.End()
+	w.open = w.newBlock(p, 0)
+	switch p := p.(type) {
+	case *Text:
+		w.write(EventText, []byte(p.Text))
+	case *Thinking:
+		w.write(EventThinking, []byte(p.Text))
+	case *Refusal:
+		w.write(EventRefusal, []byte(p.Text))
+	}
+}
+
+// Part returns the open block's part, nil if there is none. The codec may set its Extra, Opaque, Kind and Origin; its text
+// is filled in when the block ends.
+func (w *AnswerWriter) Part() Part { return w.part() }
+
+func (w *AnswerWriter) part() Part {
+	if w.open == nil {
+		return nil
+	}
+	return w.open.part
+}
+
+// End closes the open block, if any. Tool calls stay open: see EndToolCall.
+func (w *AnswerWriter) End() {
+	if w.open != nil {
+		b := w.open
+		w.open = nil
+		w.end(b)
+	}
+}
+
+// ToolCall begins a tool call. The key, of the codec's choosing, tells calls apart that are open at the same time. A second
+// call with the same key only fills in an id or name that was missing.
+func (w *AnswerWriter) ToolCall(key int, id, name string) {
+	if b := w.tool(key); b != nil {
+		call := b.part.(*ToolCall)
+		if call.ID == "" {
+			call.ID = id
+		}
+		if call.Name == "" {
+			call.Name = name
+		}
+		return
+	}
+	w.End()
+	call := &ToolCall{ID: id, Name: name}
+	b := w.newBlock(call, key)
+	w.visible = true
+	if w.stream {
+		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: id, Name: name}})
+	}
+}
+
+// HasToolCall reports whether a call with this key is open.
+func (w *AnswerWriter) HasToolCall(key int) bool { return w.tool(key) != nil }
+
+// OpenToolCall returns the open call with this key, nil if there is none. The codec may set its ID, Name, Extra and Origin.
+func (w *AnswerWriter) OpenToolCall(key int) *ToolCall {
+	if b := w.tool(key); b != nil {
+		return b.part.(*ToolCall)
+	}
+	return nil
+}
+
+// ToolArgs appends a piece of a call's arguments, as raw JSON.
+func (w *AnswerWriter) ToolArgs(key int, piece []byte) {
+	b := w.tool(key)
+	if b == nil || len(piece) == 0 {
+		return
+	}
+	w.event(Event{Type: EventToolArgs, Block: b.index, Delta: b.text.Append(piece)})
+}
+
+// ReplaceToolArgs sets a call's arguments, for protocols that repeat them whole at the end.
+func (w *AnswerWriter) ReplaceToolArgs(key int, args []byte) {
+	if b := w.tool(key); b != nil && b.text.String() != string(args) {
+		b.text = slab.Text{}
+		b.text.Append(args)
+	}
+}
+
+// EndToolCall closes a call. Arguments that are not one whole JSON object make it Incomplete.
+func (w *AnswerWriter) EndToolCall(key int) {
+	if b := w.tool(key); b != nil {
+		w.end(b)
+	}
+}
+
+func (w *AnswerWriter) tool(key int) *block {
+	for i := len(w.blocks) - 1; i >= 0; i-- {
+		b := w.blocks[i]
+		if _, ok := b.part.(*ToolCall); ok && b.key == key && !b.ended {
+			return b
+		}
+	}
+	return nil
+}
+
+// Whole adds a part that arrived in one piece.
+func (w *AnswerWriter) Whole(p Part) {
+	w.End()
+	b := w.newBlock(p, 0)
+	b.ended = true
+	if w.stream {
+		w.whole(b)
+	}
+	if _, thinking := p.(*Thinking); !thinking {
+		w.visible = true
+	}
+}
+
+func (w *AnswerWriter) whole(b *block) {
+	switch p := b.part.(type) {
+	case *Text:
+		w.event(Event{Type: EventText, Block: b.index, Delta: p.Text})
+	case *Thinking:
+		w.event(Event{Type: EventThinking, Block: b.index, Delta: p.Text})
+	case *Refusal:
+		w.event(Event{Type: EventRefusal, Block: b.index, Delta: p.Text})
+	case *ToolCall:
+		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: p.ID, Name: p.Name}})
+		w.event(Event{Type: EventToolArgs, Block: b.index, Delta: string(p.Args)})
+	}
+	w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
+}
+
+// event adds e unless it carries nothing.
+func (w *AnswerWriter) event(e Event) {
+	if w.stream && e.Delta != "" {
+		w.events = append(w.events, e)
+	}
+}
+
+// Usage replaces the token count.
+func (w *AnswerWriter) Usage(u Usage) {
+	w.usage = u
+	if w.stream {
+		w.events = append(w.events, Event{Type: EventUsage, Usage: &w.usage})
+	}
+}
+
+// CurrentUsage returns the token count so far.
+func (w *AnswerWriter) CurrentUsage() Usage { return w.usage }
+
+// Stop records why the answer ended. A later call with a reason replaces it.
+func (w *AnswerWriter) Stop(s Stop) { w.response.Stop = s }
+
+// Stopped returns what Stop recorded; its Reason is empty before.
+func (w *AnswerWriter) Stopped() Stop { return w.response.Stop }
+
+// Extra keeps a copy of what the provider said beside the answer.
+func (w *AnswerWriter) Extra(raw json.RawMessage) {
+	if w.response.Extra == nil {
+		w.response.Extra = Extra{}
+	}
+	w.response.Extra[w.dialect] = bytes.Clone(raw)
+}
+
+// Discard withdraws all content so far: the provider declared it void.
+func (w *AnswerWriter) Discard() {
+	shown := len(w.blocks) > 0
+	w.blocks, w.open = nil, nil
+	if w.stream && shown {
+		w.events = append(w.events, Event{Type: EventReset})
+	}
+}
+
+// Done reports that the answer is whole. Open blocks are closed. What is written afterwards, but for Usage and Extra, is
+// ignored.
+func (w *AnswerWriter) Done() {
+	if w.done {
+		return
+	}
+	w.done = true
+	w.close()
+}
+
+// IsDone reports whether Done was called.
+func (w *AnswerWriter) IsDone() bool { return w.done }
+
+// close ends every block and sets the stop reason that follows from the parts.
+func (w *AnswerWriter) close() {
+	w.End()
+	calls := false
+	for _, b := range w.blocks {
+		b.cut = !b.ended && w.response.Stop.Reason == StopMaxTokens && b.text.Len() == 0
+		w.end(b)
+		_, isCall := b.part.(*ToolCall)
+		calls = calls || isCall
+	}
+	if calls && (w.response.Stop.Reason == StopEndTurn) {
+		w.response.Stop.Reason = StopToolUse
+	}
+}
+
+// Response returns the answer as written so far.
+func (w *AnswerWriter) Response() *ChatResponse {
+	r := w.response
+	r.Provider = w.dialect
+	r.Usage = w.usage
+	r.Message.Role = RoleAssistant
+	r.Message.Parts = make(Parts, 0, len(w.blocks))
+	for _, b := range w.blocks {
+		if !b.ended {
+			b.fill()
+		}
+		if t, ok := b.part.(*Text); ok && t.Text == "" && t.Extra == nil {
+			continue
+		}
+		r.Message.Parts = append(r.Message.Parts, b.part)
+	}
+	return &r
+}
+
+// Events returns the events since the last call. They are valid until the next call of the codec.
+func (w *AnswerWriter) Events() []Event {
+	e := w.events
+	w.events = w.events[:0]
+	return e
+}
+
+func (w *AnswerWriter) newBlock(p Part, key int) *block {
+	b := &block{index: len(w.blocks), key: key, part: p}
+	w.blocks = append(w.blocks, b)
+	return b
+}
+
+func (w *AnswerWriter) write(t EventType, piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
+	delta := w.open.text.Append(piece)
+	if delta == "" {
+		return
+	}
+	w.visible = w.visible || t != EventThinking
+	w.event(Event{Type: t, Block: w.open.index, Delta: delta})
+}
+
+func (w *AnswerWriter) end(b *block) {
+	if b.ended {
+		return
+	}
+	b.ended = true
+	w.event(Event{Type: b.eventType(), Block: b.index, Delta: b.text.Flush()})
+	b.fill()
+	if w.stream {
+		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
+	}
+}
+
+func (b *block) eventType() EventType {
+	switch b.part.(type) {
+	case *Thinking:
+		return EventThinking
+	case *Refusal:
+		return EventRefusal
+	case *ToolCall:
+		return EventToolArgs
+	}
+	return EventText
+}
+
+// fill puts the collected text into the part.
+func (b *block) fill() {
+	text := b.text.String()
+	switch p := b.part.(type) {
+	case *Text:
+		p.Text = text
+	case *Thinking:
+		p.Text = text
+	case *Refusal:
+		p.Text = text
+	case *ToolCall:
+		p.Args, p.Incomplete = toolArgs(text, b.ended && !b.cut)
+	}
+}
+
+// toolArgs checks arguments: nothing at all means none, anything else must be one whole JSON object.
+func toolArgs(text string, ended bool) (args json.RawMessage, incomplete bool) {
+	trimmed := bytes.TrimSpace([]byte(text))
+	switch {
+	case !ended:
+		return nil, true
+	case len(trimmed) == 0 || string(trimmed) == "null":
+		return json.RawMessage("{}"), false
+	case trimmed[0] != '{' || !json.Valid(trimmed):
+		return nil, true
+	}
+	return trimmed, false
+}

@@ -1,0 +1,3 @@
+module github.com/holdfast-ai/holdfast
+
+go 1.26

@@ -1,0 +1,459 @@
+// Package jsonscan reads JSON on demand: the caller walks a document in order, takes the fields it knows and skips the rest.
+//
+// It exists for hot paths: no reflection, no map, no validity pass over the whole document, no allocation but for the strings
+// that are asked for. It is lenient where providers are: a value of another type than asked for reads as "absent". It never
+// recurses, so nesting costs nothing, and it never reads past its input.
+package jsonscan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Scanner walks one JSON document. The zero Scanner reads an empty document. Not safe for concurrent use.
+//
+//	s := jsonscan.New(data)
+//	for ok := s.Object(); ok && s.NextKey(); {
+//		switch string(s.Key()) {
+//		case "id":
+//			id = s.String()
+//		default:
+//			s.Skip()
+//		}
+//	}
+//	if err := s.Err(); err != nil { … }
+//
+// After every NextKey and NextElem exactly one value must be taken (or skipped, or entered and walked to its end).
+type Scanner struct {
+	data    []byte
+	pos     int
+	first   bool // just behind an opening brace or bracket
+	key     []byte
+	scratch []byte
+	err     error
+}
+
+// Kind tells what the next value is, by its first byte.
+type Kind byte
+
+// The kinds of a JSON value. None stands for the end of the document or a byte that begins no value.
+const (
+	None   Kind = 0
+	Object Kind = '{'
+	Array  Kind = '['
+	String Kind = '"'
+	Number Kind = '0'
+	True   Kind = 't'
+	False  Kind = 'f'
+	Null   Kind = 'n'
+)
+
+var errTruncated = errors.New("json: the document ends in the middle of a value")
+
+// New returns a Scanner over data, which it keeps and never writes to.
+func New(data []byte) Scanner { return Scanner{data: data} }
+
+// Reset lets s read data from the start and keeps its scratch space.
+func (s *Scanner) Reset(data []byte) {
+	*s = Scanner{data: data, scratch: s.scratch[:0]}
+}
+
+// Err returns the first syntax error met. Once set, every call answers as if the document had ended.
+func (s *Scanner) Err() error { return s.err }
+
+// End returns Err, or an error if anything but white space follows the value.
+func (s *Scanner) End() error {
+	if s.space(); s.err == nil && s.pos < len(s.data) {
+		s.fail("unexpected data after the value")
+	}
+	return s.err
+}
+
+func (s *Scanner) fail(what string) {
+	if s.err == nil {
+		if s.pos >= len(s.data) {
+			s.err = errTruncated
+		} else {
+			s.err = fmt.Errorf("json: %s at byte %d", what, s.pos)
+		}
+	}
+	s.pos = len(s.data)
+}
+
+func (s *Scanner) space() {
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// Kind looks at the next value without taking it.
+func (s *Scanner) Kind() Kind {
+	s.space()
+	if s.pos >= len(s.data) {
+		return None
+	}
+	switch c := s.data[s.pos]; c {
+	case '{', '[', '"', 't', 'f', 'n':
+		return Kind(c)
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return Number
+	}
+	return None
+}
+
+// Object enters the next value if it is an object and reports whether it was; any other value is skipped.
+func (s *Scanner) Object() bool { return s.enter(Object) }
+
+// Array enters the next value if it is an array and reports whether it was; any other value is skipped.
+func (s *Scanner) Array() bool { return s.enter(Array) }
+
+func (s *Scanner) enter(k Kind) bool {
+	if s.Kind() != k {
+		s.Skip()
+		return false
+	}
+	s.pos++
+	s.first = true
+	return true
+}
+
+// NextKey goes to the next member of the entered object; false at its end, which it consumes.
+func (s *Scanner) NextKey() bool {
+	if !s.next('}') {
+		return false
+	}
+	if s.pos >= len(s.data) || s.data[s.pos] != '"' {
+		s.fail("expected a member name")
+		return false
+	}
+	key, ok := s.Bytes()
+	if !ok {
+		return false
+	}
+	s.key = key
+	s.space()
+	if s.pos >= len(s.data) || s.data[s.pos] != ':' {
+		s.fail("expected a colon")
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// Key returns the member name that NextKey found. It is valid until the next call that reads a string.
+func (s *Scanner) Key() []byte { return s.key }
+
+// NextElem goes to the next element of the entered array; false at its end, which it consumes.
+func (s *Scanner) NextElem() bool { return s.next(']') }
+
+func (s *Scanner) next(end byte) bool {
+	s.space()
+	if s.pos >= len(s.data) {
+		s.fail("")
+		return false
+	}
+	if s.data[s.pos] == end {
+		s.pos++
+		s.first = false
+		return false
+	}
+	if s.first {
+		s.first = false
+		return true
+	}
+	if s.data[s.pos] != ',' {
+		s.fail("expected a comma")
+		return false
+	}
+	s.pos++
+	s.space()
+	return true
+}
+
+// Bytes takes the next value if it is a string; false (and the value skipped) otherwise. The bytes are unescaped but their
+// UTF-8 is not checked; they are valid until the next call that reads a string, and must not be written to.
+func (s *Scanner) Bytes() ([]byte, bool) {
+	if s.Kind() != String {
+		s.Skip()
+		return nil, false
+	}
+	raw, escaped, ok := s.quoted()
+	if !ok || !escaped {
+		return raw, ok
+	}
+	s.scratch, ok = unescape(s.scratch[:0], raw)
+	if !ok {
+		s.fail("invalid escape in a string ending")
+		return nil, false
+	}
+	return s.scratch, true
+}
+
+// String takes the next value if it is a string; "" otherwise. Invalid UTF-8 is replaced with U+FFFD.
+func (s *Scanner) String() string {
+	b, _ := s.Bytes()
+	if len(b) == 0 {
+		return ""
+	}
+	if !utf8.Valid(b) {
+		return strings.ToValidUTF8(string(b), "\uFFFD")
+	}
+	return string(b)
+}
+
+// quoted takes the string at pos and returns what stands between its quotes.
+func (s *Scanner) quoted() (raw []byte, escaped, ok bool) {
+	start := s.pos + 1
+	for i := start; ; {
+		n := bytes.IndexByte(s.data[i:], '"')
+		if n < 0 {
+			s.pos = len(s.data)
+			s.fail("")
+			return nil, false, false
+		}
+		end := i + n
+		slashes := 0
+		for end-slashes > start && s.data[end-slashes-1] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			s.pos = end + 1
+			raw = s.data[start:end]
+			return raw, bytes.IndexByte(raw, '\\') >= 0, true
+		}
+		i = end + 1
+	}
+}
+
+// unescape appends the meaning of raw to dst. A lone surrogate becomes U+FFFD.
+func unescape(dst, raw []byte) ([]byte, bool) {
+	for {
+		n := bytes.IndexByte(raw, '\\')
+		if n < 0 {
+			return append(dst, raw...), true
+		}
+		dst = append(dst, raw[:n]...)
+		raw = raw[n+1:]
+		if len(raw) == 0 {
+			return dst, false
+		}
+		c := raw[0]
+		raw = raw[1:]
+		switch c {
+		case '"', '\\', '/':
+			dst = append(dst, c)
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r := hex4(raw)
+			if r < 0 {
+				return dst, false
+			}
+			raw = raw[4:]
+			if utf16.IsSurrogate(r) {
+				if len(raw) >= 6 && raw[0] == '\\' && raw[1] == 'u' {
+					if pair := utf16.DecodeRune(r, hex4(raw[2:])); pair != utf8.RuneError {
+						dst = utf8.AppendRune(dst, pair)
+						raw = raw[6:]
+						continue
+					}
+				}
+				r = utf8.RuneError
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			return dst, false
+		}
+	}
+}
+
+func hex4(b []byte) rune {
+	if len(b) < 4 {
+		return -1
+	}
+	var r rune
+	for _, c := range b[:4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return -1
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// Int takes the next value if it is a number, cut towards zero and held within the range of an int; 0 otherwise.
+func (s *Scanner) Int() int {
+	b := s.number()
+	if b == nil {
+		return 0
+	}
+	n := 0
+	for i, c := range b {
+		if c < '0' || c > '9' || i > 17 {
+			f, err := strconv.ParseFloat(string(b), 64)
+			switch {
+			case err != nil && f == 0, math.IsNaN(f):
+				return 0
+			case f >= math.MaxInt64:
+				return math.MaxInt64
+			case f <= math.MinInt64:
+				return math.MinInt64
+			}
+			return int(f)
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// Float takes the next value if it is a number; 0 and false otherwise.
+func (s *Scanner) Float() (float64, bool) {
+	b := s.number()
+	if b == nil {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(b), 64)
+	return f, err == nil
+}
+
+func (s *Scanner) number() []byte {
+	if s.Kind() != Number {
+		s.Skip()
+		return nil
+	}
+	return s.literal()
+}
+
+func (s *Scanner) literal() []byte {
+	start := s.pos
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ',', '}', ']', ' ', '\t', '\r', '\n', ':', '"', '{', '[':
+			return s.data[start:s.pos]
+		}
+		s.pos++
+	}
+	return s.data[start:s.pos]
+}
+
+// Bool takes the next value and reports whether it is true.
+func (s *Scanner) Bool() bool {
+	k := s.Kind()
+	s.Skip()
+	return k == True && s.err == nil
+}
+
+// Raw takes the next value as it stands in the document. It is not checked: see Valid.
+func (s *Scanner) Raw() []byte {
+	s.space()
+	start := s.pos
+	s.Skip()
+	if s.err != nil {
+		return nil
+	}
+	return s.data[start:s.pos]
+}
+
+// Valid takes the next value as a copy of its own if it is valid JSON (nested at most 10,000 deep, the limit of encoding/json); nil otherwise.
+func (s *Scanner) Valid() json.RawMessage {
+	raw := s.Raw()
+	if !json.Valid(raw) {
+		return nil
+	}
+	return bytes.Clone(raw)
+}
+
+// Skip takes the next value and forgets it. Brackets are counted, not matched.
+func (s *Scanner) Skip() {
+	depth := 0
+	for {
+		s.space()
+		if s.pos >= len(s.data) {
+			s.fail("")
+			return
+		}
+		switch s.data[s.pos] {
+		case '{', '[':
+			depth++
+			s.pos++
+		case '}', ']':
+			if depth == 0 {
+				s.fail("expected a value")
+				return
+			}
+			depth--
+			s.pos++
+		case '"':
+			if _, _, ok := s.quoted(); !ok {
+				return
+			}
+		case ',', ':':
+			if depth == 0 {
+				s.fail("expected a value")
+				return
+			}
+			s.pos++
+			continue
+		default:
+			if !s.word(depth) {
+				return
+			}
+		}
+		if depth == 0 {
+			s.first = false
+			return
+		}
+	}
+}
+
+// word takes a number or one of true, false and null.
+func (s *Scanner) word(depth int) bool {
+	k := s.Kind()
+	start := s.pos
+	w := s.literal()
+	ok := false
+	switch k {
+	case Number:
+		ok = true
+	case True:
+		ok = string(w) == "true"
+	case False:
+		ok = string(w) == "false"
+	case Null:
+		ok = string(w) == "null"
+	}
+	if !ok {
+		if s.pos < len(s.data) || depth > 0 || len(w) > 5 {
+			s.pos = start
+		}
+		s.fail("unexpected character")
+	}
+	return ok
+}
