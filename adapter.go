@@ -185,3 +185,8 @@ func builtinAdapter(provider string) AIServiceAdapter {
 func wholeFrame(data []byte) bool {
 	return string(bytes.TrimSpace(data)) == "[DONE]" || json.Valid(data)
 }
+
+// providerNames lists the providers that holdfast knows.
+func providerNames() []string {
+	return []string{"claude", "openai"}
+}

@@ -123,7 +123,7 @@ const (
 )
 
 // Error makes a Kind a target of errors.Is.
-func (k Kind) Error() string { return "holdfast: " + string(k) }
+func (k Kind) Error() string { return string(k) }
 
 // KindOf returns the kind of an error of this package, or "" if err is none.
 func KindOf(err error) Kind {

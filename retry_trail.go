@@ -1,6 +1,10 @@
 package holdfast
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -43,4 +47,52 @@ type Attempt struct {
 type Skip struct {
 	Endpoint string `json:"endpoint"`
 	Why      string `json:"why"`
+}
+
+// ended completes the record of a stream.
+func (k *call) ended(e *Error) {
+	a := &k.trail.Attempts[len(k.trail.Attempts)-1]
+	a.Duration = time.Since(k.used.begun)
+	a.Usage = k.answer.usage
+	a.Usage.Raw = nil
+	if e != nil {
+		a.Kind, a.Error = e.Kind, describe(e)
+	}
+}
+
+// describe says what an error is without repeating with whom.
+func describe(e *Error) string {
+	short := *e
+	short.Endpoint, short.RequestID = "", ""
+	return strings.TrimPrefix(short.Error(), "holdfast: ")
+}
+
+func skippedInWords(skipped []Skip) string {
+	words := make([]string, len(skipped))
+	for i, s := range skipped {
+		words[i] = s.Endpoint + " " + s.Why
+	}
+	return strings.Join(words, "; ")
+}
+
+// String tells the Trail as a small table, a line for each attempt and each endpoint that was passed over.
+func (t Trail) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if t.Country != "" || t.CountryFrom != "" {
+		fmt.Fprintf(&b, "country %s (%s)\n", cmp.Or(t.Country, "unknown"), t.CountryFrom)
+	}
+	fmt.Fprintln(w, "#\tendpoint\tmodel\toutcome\ttook\twhy")
+	for i, a := range t.Attempts {
+		outcome := "answered"
+		if a.Kind != "" {
+			outcome = a.Error
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, a.Endpoint, a.Model, outcome, a.Duration.Round(100*time.Microsecond), a.Why)
+	}
+	for _, s := range t.Skipped {
+		fmt.Fprintf(w, "-\t%s\t\tnot asked\t\t%s\n", s.Endpoint, s.Why)
+	}
+	_ = w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -1,0 +1,140 @@
+package holdfast
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Config says who may answer and by which rules. Only Endpoints is required. It can be filled from a JSON file with
+// [LoadConfig]; fields marked json:"-" are for code only.
+type Config struct {
+	// Endpoints are the places that may answer.
+	Endpoints []Endpoint `json:"endpoints"`
+
+	// GeoIP is a MaxMind database (GeoIP2 or GeoLite2: Country, City or Enterprise) that tells the country of a client's
+	// address; see [WithClientIP]. The file may be replaced while the client runs. If it is missing or broken, the country is
+	// unknown: that is no error.
+	GeoIP string `json:"geoip,omitempty"`
+	// Country is the service's own country, used for calls that name no client.
+	Country string `json:"country,omitempty"`
+	// Fallback names the endpoint that comes first when the client's country is unknown. Empty means the environment's
+	// FALLBACK_ENDPOINT, if endpoints differ by country: the name or the URL of an endpoint.
+	Fallback string `json:"fallback,omitempty"`
+	// Residency lists the regions in which data may be processed; an endpoint of another Region is never used. Empty means any.
+	Residency []string `json:"residency,omitempty"`
+
+	// Timeout bounds a whole call, all attempts together; the context's deadline bounds it too. 0 means 10 minutes.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Timeouts bound the steps of each attempt.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// Retry says how far to go when an endpoint fails.
+	Retry RetryPolicy `json:"retry,omitzero"`
+	// MaxAnswerBytes bounds an answer that is not streamed, and each event of one that is. 0 means 32 MiB.
+	MaxAnswerBytes int `json:"max_answer_bytes,omitempty"`
+
+	// Adapters adds providers of your own, by the name that endpoints give as Provider. A built-in name may be replaced.
+	Adapters map[string]AIServiceAdapter `json:"-"`
+	// Dial makes the connections; nil means the system's. Endpoints with a Proxy dial the proxy.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) `json:"-"`
+	// TLS is the base of every endpoint's TLS configuration; nil means the system's roots and TLS 1.2 or newer.
+	TLS *tls.Config `json:"-"`
+	// WrapTransport puts a layer of your own around an endpoint's transport, for tracing say. It is called once for each
+	// endpoint and may return another transport altogether.
+	WrapTransport func(endpoint string, base http.RoundTripper) http.RoundTripper `json:"-"`
+	// Logger is told what an operator must know: a key that was disabled or parked, a model that lacks a feature it should
+	// have. nil means silence. Never a key, a prompt or an answer.
+	Logger *slog.Logger `json:"-"`
+}
+
+// RetryPolicy says how far to go when an endpoint fails.
+type RetryPolicy struct {
+	// MaxAttempts bounds the attempts of one call, over all endpoints, repeats included. 0 means 8; 1 means no second try.
+	MaxAttempts int `json:"max_attempts,omitempty"`
+	// PolicyElsewhere lets a request that one provider's content policy rejected go to another model. By default the
+	// rejection is final.
+	PolicyElsewhere bool `json:"policy_elsewhere,omitempty"`
+}
+
+const (
+	defaultTimeout     = 10 * time.Minute
+	defaultMaxAttempts = 8
+	defaultMaxAnswer   = 32 << 20
+)
+
+// Client asks the endpoints of one [Config]. It is safe for concurrent use. It keeps connections open between calls and
+// runs nothing else in the background.
+type Client struct {
+	config    Config
+	endpoints []*endpoint
+	locator   *locator
+	fallback  string
+	closed    atomic.Bool
+}
+
+// New checks the configuration and returns a client. All faults come back at once, as a *[ConfigError] that names each as a
+// configuration file spells it. No connection is made.
+func New(config Config) (*Client, error) {
+	fallback, faults := config.validate()
+	c := &Client{config: config, fallback: fallback, locator: newLocator(config.GeoIP, config.Country)}
+	for i := range config.Endpoints {
+		e, faultsHere := newEndpoint(&c.config, i)
+		faults = append(faults, faultsHere...)
+		c.endpoints = append(c.endpoints, e)
+	}
+	if len(faults) > 0 {
+		return nil, &ConfigError{Faults: faults}
+	}
+	return c, nil
+}
+
+// Chat asks and returns the whole answer, or a *[Error] that tells everything. The answer carries its [Trail]; so does the error.
+func (c *Client) Chat(ctx context.Context, req *ChatRequest) (*ChatResponse, error) {
+	ctx, call, err := c.begin(ctx, req, false)
+	if err != nil {
+		return nil, err
+	}
+	defer call.finish()
+	if err := call.run(ctx); err != nil {
+		return nil, err
+	}
+	return call.response(), nil
+}
+
+// Supports reports whether any endpoint could take the request, without sending anything: nil, or the error that Chat would
+// return for that reason.
+func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
+	ctx, call, err := c.begin(ctx, req, false)
+	if err != nil {
+		return err
+	}
+	defer call.finish()
+	for {
+		next, ok := call.pop(ctx)
+		if !ok {
+			return call.exhausted(ctx)
+		}
+		x, err := call.encode(ctx, next)
+		if err == nil {
+			x.release()
+			return nil
+		}
+		if e := call.unsendable(next, err); e != nil {
+			return e
+		}
+	}
+}
+
+// Close closes idle connections and refuses new calls with [KindClosed]. Calls under way go on to their end; their
+// connections close behind them.
+func (c *Client) Close() error {
+	c.closed.Store(true)
+	for _, e := range c.endpoints {
+		e.transport.CloseIdleConnections()
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package holdfast
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Endpoint is a place that can answer: one URL, one account, one dialect. Only Name and Provider are always required.
+type Endpoint struct {
+	// Name is how errors, logs and the [Trail] call it; unique within a client.
+	Name string `json:"name"`
+	// Provider is the dialect it speaks: "claude", "openai" (Responses or Chat Completions, whichever can carry the request),
+	// "openai-chat", "openai-responses", "gemini", "openai-compatible", one of the compatible servers and services that
+	// holdfast knows ("ollama", "llama.cpp", "vllm", "lmstudio", "deepseek", "qwen", "moonshot", "zhipu", "groq", "mistral",
+	// "openrouter", "together", "xai"), or a name from [Config].Adapters.
+	Provider string `json:"provider"`
+	// URL is the base URL, to which the dialect joins its path: "https://api.anthropic.com", "http://127.0.0.1:11434/v1".
+	// A query is kept. Empty means the provider's own.
+	URL string `json:"url,omitempty"`
+
+	// Key refers to the API key: "env:NAME" or "file:/path". A file is read again when it changes.
+	Key string `json:"key,omitempty"`
+	// KeySource gives the key in code instead, for instance Literal("…").
+	KeySource KeySource `json:"-"`
+	// KeyHeader and KeyPrefix override how the key is sent, for instance "api-key" and "" for Azure. With the header
+	// "Authorization" and no prefix, the prefix is "Bearer ".
+	KeyHeader string `json:"key_header,omitempty"`
+	KeyPrefix string `json:"key_prefix,omitempty"`
+	// Account names the account behind the key, to recognise thinking that only this account may return. Endpoints of one
+	// account may share it; empty means a hash of the key.
+	Account string `json:"account,omitempty"`
+
+	// Models maps the names that requests use to the provider's. A name ending in "*" stands for every name that begins so,
+	// and the value "*" for the name that was asked for. An endpoint without Models takes every name as it is.
+	Models map[string]string `json:"models,omitempty"`
+
+	// Tier orders endpoints: the lowest tier that can answer does.
+	Tier int `json:"tier,omitempty"`
+	// Price is the relative price, 1 for the cheapest; 0 means 1. Within a tier the cheaper endpoint comes first.
+	Price float64 `json:"price,omitempty"`
+	// Local marks a model on this machine or network: it is the last resort, behind every tier.
+	Local bool `json:"local,omitempty"`
+
+	// Countries are the countries of clients that this endpoint serves, as ISO 3166-1 alpha-2 codes ("CN"); empty means all
+	// but ExceptCountries. For clients in one of them it comes before endpoints that name none. It is never used for a client
+	// in another country.
+	Countries []string `json:"countries,omitempty"`
+	// ExceptCountries are countries of clients that this endpoint does not serve.
+	ExceptCountries []string `json:"except_countries,omitempty"`
+	// Region is where the endpoint processes data, in words of your own such as "eu". See [Config].Residency.
+	Region string `json:"region,omitempty"`
+
+	// Header is sent with every request, for instance for a gateway.
+	Header map[string]string `json:"header,omitempty"`
+	// Host is the Host header, for gateways that route by it; empty means the URL's.
+	Host string `json:"host,omitempty"`
+	// ServerName is the name asked for and verified in TLS; empty means the URL's host.
+	ServerName string `json:"server_name,omitempty"`
+	// CAFile is a PEM file of authorities to trust for this endpoint instead of the system's.
+	CAFile string `json:"ca_file,omitempty"`
+	// Proxy is the URL of a forward proxy (http, https or socks5), or "direct" for none; empty means what HTTPS_PROXY, HTTP_PROXY and
+	// NO_PROXY say.
+	Proxy string `json:"proxy,omitempty"`
+	// Timeouts override those of the Config where they are not zero.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// Signing signs every request, for gateways that demand it.
+	Signing *Signing `json:"signing,omitempty"`
+}
+
+// Timeouts bound the steps of one attempt.
+type Timeouts struct {
+	// Connect bounds connecting, and a TLS handshake once more. 0 means 10 s.
+	Connect time.Duration `json:"connect,omitempty"`
+	// Headers bounds the wait for the answer's headers once the request is sent. 0 means no bound but the call's. An answer
+	// that is not streamed begins only when it is finished.
+	Headers time.Duration `json:"headers,omitempty"`
+}
+
+// defaultModel is what a request without a model asks for.
+const defaultModel = "default"
+
+// model returns the provider's name for a model, and whether the endpoint serves it.
+func (e *Endpoint) model(asked string) (string, bool) {
+	if asked == "" {
+		asked = defaultModel
+	}
+	if e.Models == nil {
+		return asked, true
+	}
+	if name, ok := e.Models[asked]; ok {
+		return actual(name, asked), true
+	}
+	best := ""
+	for pattern := range e.Models {
+		prefix, isPattern := strings.CutSuffix(pattern, "*")
+		if isPattern && strings.HasPrefix(asked, prefix) && len(pattern) > len(best) {
+			best = pattern
+		}
+	}
+	if best == "" {
+		return "", false
+	}
+	return actual(e.Models[best], asked), true
+}
+
+func actual(name, asked string) string {
+	if name == "*" {
+		return asked
+	}
+	return name
+}
+
+func (e *Endpoint) price() float64 {
+	if e.Price == 0 {
+		return 1
+	}
+	return e.Price
+}
+
+func (e *Endpoint) tier() int {
+	if e.Local {
+		return math.MaxInt
+	}
+	return e.Tier
+}
+
+// candidate is an endpoint that may take a call.
+type candidate struct {
+	endpoint *endpoint
+	model    string
+	rank     countryRank
+	why      string
+}
+
+// countryRank orders endpoints by what they say of the client's country.
+type countryRank int
+
+const (
+	rankNamed countryRank = iota // the fallback for an unknown country, or an endpoint that names the client's
+	rankOpen                     // an endpoint that names no country
+)
+
+// snapshot is all that the choice of endpoints depends on.
+type snapshot struct {
+	endpoints []*endpoint
+	model     string
+	country   string // "" if unknown
+	fallback  string // the endpoint for an unknown country
+	residency []string
+}
+
+// choose lists the endpoints that may take a call, best first, and why the others may not. It is a pure function. Residency and
+// countries are hard filters; what is left is ordered by country, tier, price and the order of the configuration.
+func (s snapshot) choose() ([]candidate, []Skip) {
+	list := make([]candidate, 0, len(s.endpoints))
+	var skipped []Skip
+	for _, e := range s.endpoints {
+		c, why := s.consider(e)
+		if why != "" {
+			skipped = append(skipped, Skip{Endpoint: e.Name, Why: why})
+			continue
+		}
+		list = append(list, c)
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()),
+			cmp.Compare(a.endpoint.price(), b.endpoint.price()))
+	})
+	return list, skipped
+}
+
+// consider applies the hard filters to one endpoint: a candidate, or the reason against it.
+func (s snapshot) consider(e *endpoint) (c candidate, against string) {
+	if len(s.residency) > 0 && !slices.Contains(s.residency, e.Region) {
+		return c, "residency: it processes data in " + cmp.Or(e.Region, "a region not named") + ", allowed: " + strings.Join(s.residency, ", ")
+	}
+	c = candidate{endpoint: e, rank: rankOpen, why: "serves every country"}
+	switch {
+	case s.country == "" && e.Name == s.fallback:
+		c.rank, c.why = rankNamed, "fallback for an unknown country"
+	case s.country == "" && (len(e.Countries) > 0 || len(e.ExceptCountries) > 0):
+		return c, "serves certain countries only, and the client's is unknown"
+	case slices.Contains(e.ExceptCountries, s.country):
+		return c, "does not serve " + s.country
+	case slices.Contains(e.Countries, s.country):
+		c.rank, c.why = rankNamed, "names "+s.country
+	case len(e.Countries) > 0:
+		return c, "serves " + strings.Join(e.Countries, ", ") + ", not " + s.country
+	}
+	model, ok := e.model(s.model)
+	if !ok {
+		return c, "does not map the model " + cmp.Or(s.model, defaultModel)
+	}
+	c.model = model
+	return c, ""
+}

@@ -1,0 +1,218 @@
+package holdfast
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// endpoint is an [Endpoint] made ready: all that does not change from call to call is prepared here. Safe for concurrent use.
+type endpoint struct {
+	Endpoint
+	adapter AIServiceAdapter
+	dialect Dialect
+	base    *url.URL
+	keys    KeySource // nil if it needs no key
+	signer  *signer   // nil if requests are not signed
+
+	transport    *http.Transport
+	roundTripper http.RoundTripper
+	wrapped      bool // the round tripper is the caller's: it may write to what it is given
+
+	credentials atomic.Pointer[credentials]
+	blocks      keyBlocks
+
+	mu   sync.Mutex
+	urls map[string]*url.URL // by the codec's path
+}
+
+// credentials is a key with what follows from it.
+type credentials struct {
+	secret  Secret
+	account string
+	header  http.Header // shared by all requests: never written to
+}
+
+// credentialsNow reads the key, which may have changed since the last call.
+func (e *endpoint) credentialsNow(ctx context.Context) (*credentials, error) {
+	var secret Secret
+	if e.keys != nil {
+		var err error
+		if secret, err = e.keys.Secret(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if c := e.credentials.Load(); c != nil && c.secret == secret {
+		return c, nil
+	}
+	c := &credentials{secret: secret, account: e.Account, header: e.header(secret)}
+	if c.account == "" && e.keys != nil {
+		sum := sha256.Sum256([]byte(secret.Reveal()))
+		c.account = hex.EncodeToString(sum[:8])
+	}
+	e.credentials.Store(c)
+	return c, nil
+}
+
+// header builds what every request of this endpoint carries.
+func (e *endpoint) header(secret Secret) http.Header {
+	h := http.Header{
+		"Content-Type":    {"application/json"},
+		"Accept-Encoding": {"identity"},
+		"User-Agent":      {"holdfast"},
+	}
+	maps.Copy(h, e.dialect.Header)
+	for name, value := range e.Header {
+		h.Set(name, value)
+	}
+	if e.keys == nil {
+		return h
+	}
+	name, prefix := e.keyHeader()
+	h.Set(name, prefix+secret.Reveal())
+	return h
+}
+
+func (e *endpoint) keyHeader() (name, prefix string) {
+	switch {
+	case e.KeyHeader == "":
+		return e.dialect.KeyHeader, e.dialect.KeyPrefix
+	case e.KeyPrefix == "" && strings.EqualFold(e.KeyHeader, "Authorization"):
+		return e.KeyHeader, "Bearer "
+	}
+	return e.KeyHeader, e.KeyPrefix
+}
+
+// maxURLs bounds the prepared URLs of an endpoint; a dialect has a handful, or one for each model.
+const maxURLs = 64
+
+// url joins the codec's path to the endpoint's URL. Both may carry a query.
+func (e *endpoint) url(path string) (*url.URL, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if u, ok := e.urls[path]; ok {
+		return u, nil
+	}
+	rel, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	u := *e.base
+	u.RawPath = strings.TrimSuffix(e.base.EscapedPath(), "/") + rel.EscapedPath()
+	u.Path = strings.TrimSuffix(e.base.Path, "/") + rel.Path
+	u.RawQuery = strings.Trim(e.base.RawQuery+"&"+rel.RawQuery, "&")
+	if len(e.urls) < maxURLs {
+		if e.urls == nil {
+			e.urls = map[string]*url.URL{}
+		}
+		e.urls[path] = &u
+	}
+	return &u, nil
+}
+
+// exchange is one request to one endpoint, encoded and ready to be sent, once or again.
+type exchange struct {
+	endpoint    *endpoint
+	candidate   candidate
+	adapter     AIServiceAdapter
+	target      Target
+	credentials *credentials
+	why         string
+	begun       time.Time
+	notes       []string
+	url         *url.URL
+	header      http.Header // beyond the shared one; nil for most
+	buffer      *[]byte     // where the body was encoded, from the pool
+	body        []byte
+	out         atomic.Int32 // how many readers of the body the transport still holds
+	sent        atomic.Bool  // whether any of the body was read by the transport
+}
+
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledBody keeps a rare huge request from staying in memory for ever.
+const maxPooledBody = 1 << 20
+
+// release gives the body's memory back, unless the transport may still read from it.
+func (x *exchange) release() {
+	if x.buffer == nil || x.out.Load() != 0 || cap(x.body) > maxPooledBody {
+		return
+	}
+	*x.buffer = x.body[:0]
+	bodies.Put(x.buffer)
+	x.buffer, x.body = nil, nil
+}
+
+// request builds the HTTP request and signs it. The body is not copied: every request reads the same bytes.
+func (x *exchange) request(ctx context.Context) (*http.Request, error) {
+	e := x.endpoint
+	header := x.credentials.header
+	if len(x.header) > 0 || e.signer != nil || e.wrapped {
+		header = header.Clone()
+		maps.Copy(header, x.header)
+	}
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           x.url,
+		Host:          e.Host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        header,
+		ContentLength: int64(len(x.body)),
+	}).WithContext(ctx)
+	if err := x.sign(ctx, req); err != nil {
+		return nil, err
+	}
+	return req, nil
+}
+
+// sign proves who is asking. It is called again for every repeat.
+func (x *exchange) sign(ctx context.Context, req *http.Request) error {
+	if x.endpoint.signer == nil {
+		return nil
+	}
+	return x.endpoint.signer.sign(ctx, req, x.body)
+}
+
+// open returns a reader over the body for one sending.
+func (x *exchange) open() *bodyReader {
+	x.out.Add(1)
+	return &bodyReader{x: x, rest: x.body}
+}
+
+// bodyReader reads an exchange's body. GetBody is never set on a request, so that the transport does not send again behind
+// our back.
+type bodyReader struct {
+	x      *exchange
+	rest   []byte
+	closed atomic.Bool
+}
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	b.x.sent.Store(true)
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// Len lets go-retryablehttp know the length without reading.
+func (b *bodyReader) Len() int { return len(b.rest) }
+
+func (b *bodyReader) Close() error {
+	if !b.closed.Swap(true) {
+		b.x.out.Add(-1)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// Package scrub cleans text that a server wrote before it may stand in an error or a log.
+package scrub
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Redacted stands for what was taken out.
+const Redacted = "[redacted]"
+
+// window is the length in bytes from which a match with something sent counts as a quotation of it.
+const window = 12
+
+// keys matches what looks like a credential, also half masked as some providers echo it.
+var keys = regexp.MustCompile(`(?i)\b(?:sk|pk|rk|gsk|xai|key|hf|pplx|nvapi|r8|fw|csk|tgp|sess|eyJ)[-_][A-Za-z0-9_*.\-]{6,}|AIza[A-Za-z0-9_*\-]{6,}|\beyJ[A-Za-z0-9_\-]{10,}[.A-Za-z0-9_\-]*|(?i:bearer|basic)\s+[A-Za-z0-9_.~+/*=\-]{6,}|[A-Za-z0-9_\-]{3,}\*{3,}[A-Za-z0-9_\-]*`)
+
+// Clean returns text on one line, at most limit bytes long, with everything taken out that looks like a credential, equals one
+// of the secrets, or quotes any of what was sent (at least 12 bytes in a row, or all of a shorter one of at least 5).
+func Clean(text string, limit int, secrets, sent []string) string {
+	text = oneLine(text, 4*limit)
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, Redacted)
+		}
+	}
+	text = keys.ReplaceAllString(text, Redacted)
+	text = withoutQuotes(text, sent)
+	if len(text) > limit {
+		cut := limit
+		for cut > 0 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut] + "…"
+	}
+	return text
+}
+
+// oneLine folds white space, drops control characters and makes the text valid UTF-8, reading at most limit bytes of it.
+func oneLine(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit]
+	}
+	var b strings.Builder
+	space := false
+	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
+		switch {
+		case unicode.IsSpace(r):
+			space = b.Len() > 0
+			continue
+		case !unicode.IsPrint(r):
+			continue
+		}
+		if space {
+			b.WriteByte(' ')
+			space = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// withoutQuotes takes out of text what also stands in one of the sent texts.
+func withoutQuotes(text string, sent []string) string {
+	marked := make([]bool, len(text))
+	found := false
+	for _, s := range sent {
+		if len(s) < 5 {
+			continue
+		}
+		folded := oneLine(s, len(s))
+		if len(folded) < window {
+			for from := 0; folded != ""; {
+				n := strings.Index(text[from:], folded)
+				if n < 0 {
+					break
+				}
+				mark(marked, from+n, len(folded))
+				from, found = from+n+len(folded), true
+			}
+			continue
+		}
+		found = markQuotes(marked, text, folded) || found
+	}
+	if !found {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		if !marked[i] {
+			b.WriteByte(text[i])
+			i++
+			continue
+		}
+		b.WriteString(Redacted)
+		for i < len(text) && marked[i] {
+			i++
+		}
+	}
+	return strings.ToValidUTF8(b.String(), "")
+}
+
+func mark(marked []bool, at, n int) {
+	for i := at; i < at+n; i++ {
+		marked[i] = true
+	}
+}
+
+// markQuotes marks every window of text that also stands in sent, in one pass over each: the windows of text are hashed, and
+// a hash rolls over sent.
+func markQuotes(marked []bool, text, sent string) bool {
+	if len(text) < window || len(sent) < window {
+		return false
+	}
+	const base = 1099511628211
+	var high uint64 = 1
+	for range window - 1 {
+		high *= base
+	}
+	at := map[uint64][]int{}
+	roll(text, base, high, func(i int, h uint64) { at[h] = append(at[h], i) })
+	found := false
+	roll(sent, base, high, func(i int, h uint64) {
+		for _, j := range at[h] {
+			if text[j:j+window] == sent[i:i+window] {
+				mark(marked, j, window)
+				found = true
+			}
+		}
+	})
+	return found
+}
+
+func roll(s string, base, high uint64, visit func(i int, hash uint64)) {
+	var h uint64
+	for i := range len(s) {
+		if i >= window {
+			h -= uint64(s[i-window]) * high
+		}
+		h = h*base + uint64(s[i])
+		if i >= window-1 {
+			visit(i-window+1, h)
+		}
+	}
+}

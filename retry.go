@@ -1,0 +1,312 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// call is one Chat or Stream on its way: the loop over endpoints, one budget, one deadline. Used by one goroutine.
+type call struct {
+	client   *Client
+	request  *ChatRequest
+	stream   bool
+	begun    time.Time
+	deadline time.Time
+	cancel   context.CancelFunc
+
+	queue   []candidate
+	last    *Error // of the last attempt
+	refused *Error // the first endpoint that cannot express the request
+	parked  parked // the endpoint that is back soonest
+	trail   Trail
+
+	answer *AnswerWriter // what the successful attempt wrote
+	live   *liveStream   // where the rest of a streamed answer comes from
+	used   *exchange     // of the successful attempt
+}
+
+// parked is an endpoint that could be asked once its rate limit has passed.
+type parked struct {
+	candidate candidate
+	block     keyBlock
+}
+
+// begin checks the request and lists the candidates.
+func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (context.Context, *call, error) {
+	if c.closed.Load() {
+		return nil, nil, &Error{Kind: KindClosed}
+	}
+	if err := req.check(); err != nil {
+		return nil, nil, err
+	}
+	k := &call{client: c, request: req, stream: stream, begun: time.Now()}
+	ctx, k.cancel = context.WithTimeoutCause(ctx, cmp.Or(c.config.Timeout, defaultTimeout), errTotalTimeout)
+	if err := contextError(ctx); err != nil {
+		k.cancel()
+		err.Phase = PhaseBeforeSend
+		return nil, nil, err
+	}
+	k.deadline, _ = ctx.Deadline()
+	k.trail.Country, k.trail.CountryFrom = c.locator.country(ctx)
+	k.queue, k.trail.Skipped = snapshot{
+		endpoints: c.endpoints, model: req.Model, country: k.trail.Country, fallback: c.fallback, residency: c.config.Residency,
+	}.choose()
+	return ctx, k, nil
+}
+
+var errTotalTimeout = errors.New("the call's total timeout passed (Config.Timeout)")
+
+// finish ends whatever the call still holds.
+func (k *call) finish() {
+	if k.live != nil {
+		k.live.close(k.cancel)
+	}
+	if k.used != nil {
+		k.used.release()
+	}
+	k.cancel()
+}
+
+// run goes from endpoint to endpoint until one answers: for a stream, until its first visible content is there.
+func (k *call) run(ctx context.Context) error {
+	for {
+		next, ok := k.next(ctx)
+		if !ok {
+			return k.exhausted(ctx)
+		}
+		x, err := k.encode(ctx, next)
+		if err != nil {
+			if e := k.unsendable(next, err); e != nil {
+				return e
+			}
+			continue
+		}
+		if r := k.visit(ctx, x); r.verdict == 0 {
+			return nil
+		} else if r.verdict == giveUp || r.verdict == stop {
+			return k.failed(k.last)
+		}
+		if len(k.trail.Attempts) >= k.maxAttempts() {
+			return k.failed(k.last)
+		}
+	}
+}
+
+func (k *call) maxAttempts() int {
+	return cmp.Or(k.client.config.Retry.MaxAttempts, defaultMaxAttempts)
+}
+
+// next takes the best candidate, waiting for one if none is left but for a rate limit that ends in time.
+func (k *call) next(ctx context.Context) (candidate, bool) {
+	if c, ok := k.pop(ctx); ok {
+		return c, true
+	}
+	return k.waitForParked(ctx)
+}
+
+// pop takes the best candidate that is left and not blocked.
+func (k *call) pop(ctx context.Context) (candidate, bool) {
+	for len(k.queue) > 0 {
+		c := k.queue[0]
+		k.queue = k.queue[1:]
+		if b, is := k.blocked(ctx, c); is {
+			k.skip(c, b.why(time.Now()))
+			if b.kind == KindRateLimit && (k.parked.candidate.endpoint == nil || b.until.Before(k.parked.block.until)) {
+				k.parked = parked{c, b}
+			}
+			continue
+		}
+		if k.last != nil {
+			c.why = "after " + k.last.Endpoint + ": " + string(k.last.Kind) + "; " + c.why
+		}
+		return c, true
+	}
+	return candidate{}, false
+}
+
+// blocked looks up whether the key that the candidate would use is blocked.
+func (k *call) blocked(ctx context.Context, c candidate) (keyBlock, bool) {
+	if !c.endpoint.blocks.any.Load() {
+		return keyBlock{}, false
+	}
+	cred, err := c.endpoint.credentialsNow(ctx)
+	if err != nil {
+		return keyBlock{}, false // encode reports it
+	}
+	return c.endpoint.blocks.find(cred.account, c.model, time.Now())
+}
+
+func (k *call) skip(c candidate, why string) {
+	k.trail.Skipped = append(k.trail.Skipped, Skip{Endpoint: c.endpoint.Name, Why: why})
+}
+
+// waitForParked waits, when nothing else is left, for an endpoint that is only over its rate limit, if it is back in time.
+func (k *call) waitForParked(ctx context.Context) (candidate, bool) {
+	p := k.parked
+	k.parked = parked{}
+	if p.candidate.endpoint == nil {
+		return candidate{}, false
+	}
+	wait := time.Until(p.block.until)
+	if wait > maxLastWait || time.Now().Add(wait).After(k.deadline) {
+		if k.last == nil {
+			k.last = &Error{Kind: p.block.kind, Endpoint: p.candidate.endpoint.Name, RetryAfter: wait, Phase: PhaseBeforeSend,
+				Message: "an earlier call was told to wait"}
+		}
+		return candidate{}, false
+	}
+	if !sleep(ctx, wait) {
+		return candidate{}, false
+	}
+	p.candidate.why = fmt.Sprintf("waited %s for its rate limit; %s", wait.Round(time.Millisecond), p.candidate.why)
+	return p.candidate, true
+}
+
+// sleep waits, and reports false if the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// unsendable notes why a request cannot go to an endpoint. It returns an error only if it can go nowhere.
+func (k *call) unsendable(c candidate, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Kind: KindUnsupported, Message: err.Error()}
+	}
+	e.Endpoint, e.Provider, e.Model, e.Phase = c.endpoint.Name, c.endpoint.dialect.Name, c.model, PhaseBeforeSend
+	if e.Kind == KindInvalid {
+		return k.failed(e)
+	}
+	k.skip(c, describe(e))
+	if k.refused == nil {
+		k.refused = e
+	}
+	return nil
+}
+
+// exhausted is the error when no candidate is left.
+func (k *call) exhausted(ctx context.Context) error {
+	if e := contextError(ctx); e != nil {
+		return k.failed(e)
+	}
+	if k.last != nil {
+		return k.failed(k.last)
+	}
+	if k.refused != nil {
+		return k.failed(k.refused)
+	}
+	return k.failed(&Error{Kind: KindNoEndpoint, Phase: PhaseBeforeSend, Message: skippedInWords(k.trail.Skipped)})
+}
+
+// failed completes the error of the call.
+func (k *call) failed(e *Error) error {
+	e.Trail = k.trail
+	return e
+}
+
+// visit asks one endpoint, and asks it again in place as far as the verdict and the rules for repeats allow. A verdict of 0 means
+// that it answered.
+func (k *call) visit(ctx context.Context, x *exchange) rule {
+	defer func() {
+		if k.used != x {
+			x.release()
+		}
+	}()
+	err := k.attempt(ctx, x, first)
+	for repeats := 0; ; repeats++ {
+		if err == nil {
+			return rule{}
+		}
+		r := judge(err, k.client.config.Retry)
+		k.learn(x, err, r)
+		if r.verdict == strip && repeats == 0 && !k.spent() {
+			if stripped, e := k.stripped(ctx, x); e == nil {
+				x.release()
+				x = stripped
+				err = k.attempt(ctx, x, first)
+				continue
+			}
+		}
+		if r.verdict == otherModel {
+			k.dropModel(x)
+		}
+		wait := cmp.Or(err.RetryAfter, backoff(repeats))
+		if !k.mayRepeat(ctx, x, err, r, repeats, wait) {
+			return r
+		}
+		x.why = "again in place after " + string(err.Kind)
+		err = k.attempt(ctx, x, wait)
+	}
+}
+
+func (k *call) spent() bool { return len(k.trail.Attempts) >= k.maxAttempts() }
+
+const (
+	// maxWait bounds the wait before a repeat in place while another tier could be asked instead.
+	maxWait = 3 * time.Second
+	// maxLastWait bounds it when this is the last endpoint.
+	maxLastWait = 2 * time.Minute
+	// lastRepeats is how often the last endpoint is asked again, as often as the official clients do.
+	lastRepeats = 2
+)
+
+// mayRepeat decides on a repeat in place: never of a silent endpoint; never while an equal endpoint is left; once before a
+// tier is left, if the wait is short; twice at the last endpoint, with more patience.
+func (k *call) mayRepeat(ctx context.Context, x *exchange, err *Error, r rule, repeats int, wait time.Duration) bool {
+	left := time.Until(k.deadline)
+	if r.verdict != repeat || r.silent || k.spent() || ctx.Err() != nil {
+		return false
+	}
+	others, equal := k.left(ctx, x)
+	switch {
+	case equal:
+		return false
+	case others:
+		return repeats < 1 && wait <= maxWait && wait < left/4
+	}
+	return repeats < lastRepeats && wait <= maxLastWait && wait < left
+}
+
+// left reports whether other candidates are left, and whether one of them is of the same rank and tier.
+func (k *call) left(ctx context.Context, x *exchange) (others, equal bool) {
+	for _, c := range k.queue {
+		if _, blocked := k.blocked(ctx, c); blocked {
+			continue
+		}
+		others = true
+		equal = equal || (c.endpoint.tier() == x.endpoint.tier() && c.rank == x.candidate.rank)
+	}
+	return others, equal
+}
+
+// dropModel removes the candidates that would ask the same model of the same provider.
+func (k *call) dropModel(x *exchange) {
+	kept := k.queue[:0]
+	for _, c := range k.queue {
+		if c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name {
+			k.skip(c, "the same model just failed in a way that only another can help")
+			continue
+		}
+		kept = append(kept, c)
+	}
+	k.queue = kept
+}
+
+// learn remembers what a failure says of the endpoint's key, and tells the operator what he must know.
+func (k *call) learn(x *exchange, err *Error, r rule) {
+	tell := x.endpoint.learn(x.credentials.account, x.target.Model, err, r, time.Now())
+	if log := k.client.config.Logger; tell && log != nil {
+		log.Warn("holdfast: "+string(err.Kind), "endpoint", x.endpoint.Name, "provider", x.endpoint.Provider, "model", x.target.Model,
+			"status", err.Status, "type", err.Type, "code", err.Code, "request_id", err.RequestID)
+	}
+}

@@ -1,0 +1,411 @@
+package holdfast
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/scrub"
+)
+
+// encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
+func (k *call) encode(ctx context.Context, c candidate) (*exchange, error) {
+	return k.encodeRequest(ctx, c, k.request)
+}
+
+func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest) (*exchange, error) {
+	e := c.endpoint
+	cred, err := e.credentialsNow(ctx)
+	if err != nil {
+		return nil, &Error{Kind: KindSecret, Field: "key", Err: err}
+	}
+	x := &exchange{endpoint: e, candidate: c, adapter: e.adapter, credentials: cred, why: c.why, buffer: bodies.Get().(*[]byte)}
+	x.target = Target{Provider: e.Provider, Model: c.model, Platform: e.base.Host, Account: cred.account, Stream: k.stream}
+	if chooser, ok := e.adapter.(DialectChooser); ok {
+		x.adapter = chooser.ChooseDialect(req, x.target)
+	}
+	encoded, err := x.adapter.Encode((*x.buffer)[:0], req, x.target)
+	if err != nil {
+		return nil, err
+	}
+	x.body, x.header, x.notes = encoded.Body, encoded.Header, encoded.Notes
+	x.url, err = e.url(encoded.Path)
+	return x, err
+}
+
+// stripped prepares the request once more without returned thinking, which the provider rejected.
+func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
+	c := x.candidate
+	c.why = "again without returned thinking"
+	req := *k.request
+	req.Messages = slices.Clone(req.Messages)
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		m.Parts = slices.DeleteFunc(slices.Clone(m.Parts), func(p Part) bool {
+			_, is := p.(*Thinking)
+			return is
+		})
+	}
+	req.Messages = slices.DeleteFunc(req.Messages, func(m Message) bool { return len(m.Parts) == 0 })
+	again, err := k.encodeRequest(ctx, c, &req)
+	if err == nil {
+		again.notes = append(again.notes, "thinking left out: the provider rejected it")
+	}
+	return again, err
+}
+
+// first is the wait that marks the first sending of an exchange.
+const first time.Duration = -1
+
+// attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answered.
+func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Error {
+	var (
+		resp *http.Response
+		err  error
+	)
+	x.begun = time.Now()
+	x.sent.Store(false)
+	if wait == first {
+		resp, err = x.send(ctx)
+	} else {
+		resp, err = x.repeat(ctx, wait)
+	}
+	k.answer = nil
+	failure := k.receive(ctx, x, resp, err)
+	k.record(x, resp, failure)
+	if failure == nil {
+		k.used = x
+	} else {
+		k.last = failure
+	}
+	return failure
+}
+
+// send makes one round trip. http.Client is not involved: nothing is followed and nothing is added.
+func (x *exchange) send(ctx context.Context) (*http.Response, error) {
+	req, err := x.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req.Body = x.open()
+	return x.endpoint.roundTripper.RoundTrip(req)
+}
+
+// receive reads an answer as far as its success is certain, or for a stream to its first visible content.
+func (k *call) receive(ctx context.Context, x *exchange, resp *http.Response, err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+	case err != nil:
+		e = transportError(ctx, err, x.sent.Load())
+	default:
+		e = k.read(ctx, x, resp)
+	}
+	if e == nil {
+		return nil
+	}
+	e.Endpoint, e.Provider, e.Model = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model
+	if resp != nil {
+		e.Sent = true
+		k.complete(x, e, resp)
+	}
+	return e
+}
+
+// complete adds to an error what the answer's head says, and cleans what the provider wrote.
+func (k *call) complete(x *exchange, e *Error, resp *http.Response) {
+	e.Status = resp.StatusCode
+	e.RequestID = clean(requestID(resp.Header, x.endpoint.dialect), 128, nil, nil)
+	e.RetryAfter = retryAfter(resp.Header, e.RetryAfter, time.Now())
+	switch resp.Header.Get("X-Should-Retry") {
+	case "true":
+		e.shouldRetry = new(true)
+	case "false":
+		e.shouldRetry = new(false)
+	}
+	secrets := []string{x.credentials.secret.Reveal()}
+	sent := k.request.texts()
+	e.Message = clean(e.Message, maxMessage, secrets, sent)
+	e.Type, e.Code = clean(e.Type, 64, secrets, sent), clean(e.Code, 64, secrets, sent)
+}
+
+// maxMessage is how much of a provider's message an error keeps.
+const maxMessage = 300
+
+func clean(text string, limit int, secrets, sent []string) string {
+	if text == "" {
+		return ""
+	}
+	return scrub.Clean(text, limit, secrets, sent)
+}
+
+func requestID(h http.Header, d Dialect) string {
+	for _, name := range [...]string{d.RequestIDHeader, "X-Request-Id", "Request-Id"} {
+		if name == "" {
+			continue
+		}
+		if id := h.Get(name); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// read judges the head of an answer and reads its body.
+func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Error {
+	limit := k.client.config.maxAnswer()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close()
+		return x.failure(resp)
+	}
+	body, err := unzipped(resp)
+	if err != nil {
+		resp.Body.Close()
+		return &Error{Kind: KindMalformed, Phase: PhaseFirstEvent, Message: "the answer is said to be gzip and is not"}
+	}
+	form := formOf(resp.Header)
+	if form == formForeign {
+		defer resp.Body.Close()
+		return foreignPage(resp, body)
+	}
+	w := NewAnswerWriter(x.adapter, x.target)
+	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, requestID(resp.Header, x.endpoint.dialect)
+	k.answer = w
+	if k.stream && form == formStream {
+		k.live = newLiveStream(x.adapter.DecodeStream(), w, resp.Body, body, limit)
+		e := k.live.commit(ctx, k.request.Reasoning.Summary)
+		if e == nil {
+			e = k.empty(w)
+		}
+		if e != nil {
+			k.live.abandon()
+			k.live = nil
+		}
+		return e
+	}
+	defer resp.Body.Close()
+	return k.readWhole(ctx, x, w, body, limit)
+}
+
+// readWhole reads and decodes an answer that is not streamed.
+func (k *call) readWhole(ctx context.Context, x *exchange, w *AnswerWriter, body io.Reader, limit int) *Error {
+	buf := answers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= maxPooledBody {
+			buf.Reset()
+			answers.Put(buf)
+		}
+	}()
+	n, err := buf.ReadFrom(io.LimitReader(body, int64(limit)+1))
+	switch {
+	case err != nil:
+		return bodyError(ctx, err, PhaseFirstEvent)
+	case n > int64(limit):
+		return tooLarge(limit, PhaseFirstEvent)
+	case len(bytes.TrimSpace(buf.Bytes())) == 0:
+		return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: "the answer's body is empty"}
+	}
+	if err := x.adapter.Decode(buf.Bytes(), w); err != nil {
+		return asError(err, PhaseFirstEvent)
+	}
+	if !w.IsDone() {
+		return &Error{Kind: KindTruncated, Phase: PhaseFirstEvent, Message: "the answer does not say that it is finished"}
+	}
+	return k.empty(w)
+}
+
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func tooLarge(limit int, phase Phase) *Error {
+	return &Error{Kind: KindAnswerTooLarge, Phase: phase, Err: limitError(limit)}
+}
+
+// empty refuses an answer that is complete and holds nothing, unless the caller just gave tool results: then the model may have
+// nothing to add.
+func (k *call) empty(w *AnswerWriter) *Error {
+	if !w.IsDone() || len(w.blocks) > 0 {
+		return nil
+	}
+	last := k.request.Messages[len(k.request.Messages)-1]
+	if r := w.response.Stop.Reason; (r != StopEndTurn && r != StopUnknown) || last.Role == RoleTool {
+		return nil
+	}
+	return &Error{Kind: KindEmpty, Phase: PhaseFirstEvent}
+}
+
+func asError(err error, phase Phase) *Error {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Kind: KindMalformed, Message: err.Error()}
+	}
+	if e.Phase == "" {
+		e.Phase = phase
+	}
+	e.Sent = true
+	return e
+}
+
+// maxErrorBody is how much of a failed answer is read.
+const maxErrorBody = 64 << 10
+
+// failure reads a failed answer: the dialect's own error if it is one, else what the status and the form of the body say.
+func (x *exchange) failure(resp *http.Response) *Error {
+	var raw []byte
+	if body, err := unzipped(resp); err == nil {
+		raw, _ = io.ReadAll(io.LimitReader(body, maxErrorBody))
+	}
+	form := formOf(resp.Header)
+	if form != formForeign || looksLikeJSON(raw) {
+		if e := x.adapter.DecodeError(resp.StatusCode, resp.Header, raw); e != nil {
+			e.Phase = PhaseHeaders
+			return e
+		}
+	}
+	foreign := form == formForeign || !looksLikeJSON(raw)
+	e := &Error{Kind: kindOfStatus(resp.StatusCode, foreign), Phase: PhaseHeaders, foreign: foreign}
+	if e.Kind != KindRedirect {
+		e.Message = snippet(resp.Header, raw)
+	}
+	return e
+}
+
+// foreignPage is the error for a success that is no answer: a page of a portal, a proxy or a login.
+func foreignPage(resp *http.Response, body io.Reader) *Error {
+	raw, _ := io.ReadAll(io.LimitReader(body, maxSnippet))
+	return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: snippet(resp.Header, raw), foreign: true}
+}
+
+const maxSnippet = 512
+
+// snippet describes a body that is nobody's error: its type and its beginning, cleaned later.
+func snippet(h http.Header, raw []byte) string {
+	kind := h.Get("Content-Type")
+	if kind == "" {
+		kind = "no content type"
+	}
+	text := bytes.TrimSpace(raw[:min(len(raw), maxSnippet)])
+	if len(text) == 0 {
+		return "got " + kind + " with an empty body"
+	}
+	return "got " + kind + ": " + string(text)
+}
+
+func looksLikeJSON(raw []byte) bool {
+	raw = bytes.TrimSpace(raw)
+	return len(raw) > 0 && (raw[0] == '{' || raw[0] == '[')
+}
+
+// form is the shape of a body by its Content-Type.
+type form uint8
+
+const (
+	formJSON form = iota
+	formStream
+	formForeign
+)
+
+func formOf(h http.Header) form {
+	value := h.Get("Content-Type")
+	switch value {
+	case "application/json", "":
+		return formJSON
+	case "text/event-stream", "text/event-stream; charset=utf-8":
+		return formStream
+	}
+	media, _, err := mime.ParseMediaType(value)
+	switch {
+	case err != nil:
+		return formForeign
+	case media == "text/event-stream":
+		return formStream
+	case strings.HasSuffix(media, "json"):
+		return formJSON
+	}
+	return formForeign
+}
+
+// unzipped undoes the compression that some proxies add although none was asked for.
+func unzipped(resp *http.Response) (io.Reader, error) {
+	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
+	case "", "identity":
+		return resp.Body, nil
+	case "gzip", "x-gzip":
+		return gzip.NewReader(resp.Body)
+	}
+	return nil, errors.New("unknown content encoding")
+}
+
+// record adds an attempt to the Trail. A stream's record is completed when the stream ends.
+func (k *call) record(x *exchange, resp *http.Response, e *Error) {
+	a := Attempt{
+		Endpoint: x.endpoint.Name, Provider: x.endpoint.dialect.Name, Model: x.target.Model, Why: x.why, Notes: x.notes,
+		Start: x.begun.Sub(k.begun), Duration: time.Since(x.begun), Sent: resp != nil || x.sent.Load(),
+	}
+	if resp != nil {
+		a.Status = resp.StatusCode
+		a.RequestID = requestID(resp.Header, x.endpoint.dialect)
+	}
+	if k.answer != nil {
+		a.Usage = k.answer.usage
+		a.Usage.Raw = nil
+	}
+	if e != nil {
+		a.Kind, a.Error, a.RequestID = e.Kind, describe(e), e.RequestID
+	}
+	if k.trail.Attempts == nil {
+		k.trail.Attempts = make([]Attempt, 0, 1)
+	}
+	k.trail.Attempts = append(k.trail.Attempts, a)
+}
+
+// response is the answer with its Trail.
+func (k *call) response() *ChatResponse {
+	r := k.answer.Response()
+	r.Trail = k.trail
+	return r
+}
+
+// texts lists what of the request must not come back in an error: everything a user or a tool may have written.
+func (r *ChatRequest) texts() []string {
+	var all []string
+	for _, t := range r.System {
+		all = append(all, t.Text)
+	}
+	for _, m := range r.Messages {
+		all = m.Parts.appendTexts(all)
+	}
+	return append(all, r.EndUser)
+}
+
+func (p Parts) appendTexts(all []string) []string {
+	for _, part := range p {
+		switch part := part.(type) {
+		case *Text:
+			all = append(all, part.Text)
+		case *ToolCall:
+			all = append(all, string(part.Args))
+		case *ToolResult:
+			all = part.Parts.appendTexts(all)
+		case *Thinking:
+			all = append(all, part.Text)
+		case *Refusal:
+			all = append(all, part.Text)
+		case *Image:
+			all = append(all, part.URL)
+		case *Document:
+			all = append(all, part.URL, part.Name)
+			if strings.HasPrefix(part.MIME, "text/") {
+				all = append(all, string(part.Bytes))
+			}
+		}
+	}
+	return all
+}

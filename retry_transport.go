@@ -1,0 +1,155 @@
+package holdfast
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// transportError turns what net/http returned instead of an answer into an Error. How each failure looks was measured with
+// Go 1.26; where net/http gives no type, its text decides, and a test holds the text to the Go version in use.
+func transportError(ctx context.Context, err error, sent bool) *Error {
+	e := &Error{Phase: PhaseHeaders, Sent: sent, Err: stripURL(err)}
+	if !sent {
+		e.Phase = PhaseBeforeSend
+	}
+	if c := contextError(ctx); c != nil {
+		c.Phase, c.Sent = e.Phase, sent
+		return c
+	}
+	e.Kind = kindOfTransport(e.Err)
+	return e
+}
+
+// contextError returns the error of a call whose context ended, nil if it has not.
+func contextError(ctx context.Context) *Error {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	e := &Error{Kind: KindDeadline, Err: err}
+	if errors.Is(err, context.Canceled) {
+		e.Kind = KindCanceled
+	}
+	if cause := context.Cause(ctx); cause != err && cause != nil {
+		e.Err = causedError{err, cause}
+	}
+	return e
+}
+
+// causedError is a context's error together with the cause its owner gave.
+type causedError struct{ err, cause error }
+
+func (e causedError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
+func (e causedError) Unwrap() []error { return []error{e.err, e.cause} }
+
+// stripURL takes off *url.Error, which repeats the URL: a query may hold what must not be printed.
+func stripURL(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	return err
+}
+
+func kindOfTransport(err error) Kind {
+	if k := kindOfTLS(err); k != "" {
+		return k
+	}
+	var (
+		dns *net.DNSError
+		op  *net.OpError
+	)
+	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return KindProxy
+	case errors.As(err, &dns):
+		return KindDNS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return KindRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETDOWN):
+		return KindUnreachable
+	case op != nil && op.Op == "dial" && (op.Timeout() || errors.Is(err, os.ErrDeadlineExceeded)):
+		return KindConnectTimeout
+	case errors.Is(err, errConnectTimeout):
+		return KindConnectTimeout
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return KindReset
+	}
+	return kindOfText(err.Error())
+}
+
+// kindOfTLS knows the failures in which a server could not prove who it is. They are final for that endpoint.
+func kindOfTLS(err error) Kind {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		certificate  x509.CertificateInvalidError
+		record       tls.RecordHeaderError
+		alert        tls.AlertError
+	)
+	switch {
+	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &certificate):
+		return KindTLS
+	case errors.As(err, &record):
+		return KindIntercepted
+	case errors.As(err, &alert):
+		return KindHandshake
+	}
+	return ""
+}
+
+// textKinds is the last resort: failures that net/http tells apart by text alone.
+var textKinds = []struct {
+	text string
+	kind Kind
+}{
+	{"TLS handshake timeout", KindHandshake},
+	{"server gave HTTP response to HTTPS client", KindIntercepted},
+	{"Proxy Authentication Required", KindProxy},
+	{"proxyconnect", KindProxy},
+	{"timeout awaiting response headers", KindHeaderTimeout},
+	{"malformed HTTP", KindMalformed},
+	{"malformed MIME header", KindMalformed},
+	{"server response headers exceeded", KindMalformed},
+	{"unsupported transfer encoding", KindMalformed},
+	{"bad Content-Length", KindMalformed},
+	{"REFUSED_STREAM", KindReset},
+	{"ENHANCE_YOUR_CALM", KindRateLimit},
+	{"stream error", KindReset},
+	{"server sent GOAWAY", KindReset},
+	{"client connection lost", KindReset},
+	{"client conn could not be established", KindReset},
+	{"server closed idle connection", KindReset},
+	{"connection reset", KindReset},
+	{"remote error: tls", KindHandshake},
+	{"tls:", KindHandshake},
+}
+
+func kindOfText(text string) Kind {
+	for _, t := range textKinds {
+		if strings.Contains(text, t.text) {
+			return t.kind
+		}
+	}
+	return KindTransport
+}
+
+// bodyError turns a failure while reading an answer's body into an Error.
+func bodyError(ctx context.Context, err error, phase Phase) *Error {
+	e := contextError(ctx)
+	if e == nil {
+		e = &Error{Kind: KindTruncated, Err: stripURL(err)}
+	}
+	e.Phase, e.Sent = phase, true
+	return e
+}
