@@ -51,7 +51,7 @@ const shiftCPU = 60 * time.Millisecond
 // A side is one of the two that a round compares.
 type side struct {
 	run  func(ops int) error
-	ops  int // per shift
+	ops  int    // per shift
 	done []cost // by round
 	stop func()
 }
