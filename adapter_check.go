@@ -32,47 +32,54 @@ func invalid(field, why string) *Error {
 	return &Error{Kind: KindInvalid, Field: field, Message: why}
 }
 
+// checkMessages checks the conversation. Fields are named only once something is at fault, so that a long conversation that is sound costs no allocations.
 func (r *ChatRequest) checkMessages() error {
 	open := map[string]bool{} // calls of the last assistant turn that wait for their result
 	known := map[string]bool{}
 	for i, m := range r.Messages {
-		at := fmt.Sprintf("messages[%d]", i)
+		fault := func(field, why string) error { return invalid(fmt.Sprintf("messages[%d]%s", i, field), why) }
 		switch m.Role {
 		case RoleUser, RoleAssistant, RoleTool, RoleDeveloper:
 		default:
-			return invalid(at+".role", `must be "user", "assistant", "tool" or "developer"`)
+			return fault(".role", `must be "user", "assistant", "tool" or "developer"`)
 		}
 		if len(m.Parts) == 0 {
-			return invalid(at+".parts", "is empty")
+			return fault(".parts", "is empty")
 		}
 		if m.Role == RoleAssistant && len(open) > 0 {
-			return invalid(at, "the tool calls before it have no result")
+			return fault("", "the tool calls before it have no result")
 		}
 		for j, p := range m.Parts {
-			if err := checkPart(fmt.Sprintf("%s.parts[%d]", at, j), m.Role, p); err != nil {
-				return err
+			if err := checkPart(m.Role, p); err != nil {
+				return err.within(fmt.Sprintf("messages[%d].parts[%d]", i, j))
 			}
 			switch p := p.(type) {
 			case *ToolCall:
 				if known[p.ID] {
-					return invalid(fmt.Sprintf("%s.parts[%d].id", at, j), "is the id of an earlier call too")
+					return fault(fmt.Sprintf(".parts[%d].id", j), "is the id of an earlier call too")
 				}
 				known[p.ID], open[p.ID] = true, true
 			case *ToolResult:
 				if !open[p.CallID] {
-					return invalid(fmt.Sprintf("%s.parts[%d].call_id", at, j), "answers no tool call that waits for a result")
+					return fault(fmt.Sprintf(".parts[%d].call_id", j), "answers no tool call that waits for a result")
 				}
 				delete(open, p.CallID)
 			}
 		}
 		if m.Role == RoleUser && len(open) > 0 {
-			return invalid(at, "the tool calls before it have no result")
+			return fault("", "the tool calls before it have no result")
 		}
 	}
 	if len(open) > 0 {
 		return invalid(fmt.Sprintf("messages[%d]", len(r.Messages)-1), "a tool call has no result: append Results(…)")
 	}
 	return nil
+}
+
+// within puts the path of what holds the field before it.
+func (e *Error) within(path string) *Error {
+	e.Field = path + e.Field
+	return e
 }
 
 // allowed says which parts each role may hold. A user's message may hold results, as some providers have it.
@@ -90,61 +97,62 @@ func allowed(role Role, p Part) bool {
 	return false
 }
 
-func checkPart(at string, role Role, p Part) error {
+// checkPart names the field at fault as seen from the part: ".text", or "" for the part itself.
+func checkPart(role Role, p Part) *Error {
 	if isNilPart(p) {
-		return invalid(at, "is nil")
+		return invalid("", "is nil")
 	}
 	if !allowed(role, p) || (role == RoleTool && p.partType() != "tool_result") {
-		return invalid(at, fmt.Sprintf("a %s part cannot stand in a message of the role %q", p.partType(), role))
+		return invalid("", fmt.Sprintf("a %s part cannot stand in a message of the role %q", p.partType(), role))
 	}
 	switch p := p.(type) {
 	case *Text:
 		if p.Text == "" {
-			return invalid(at+".text", "is empty")
+			return invalid(".text", "is empty")
 		}
 	case *Image:
-		return checkSource(at, p.MIME, p.Bytes, p.URL, p.File)
+		return checkSource(p.MIME, p.Bytes, p.URL, p.File)
 	case *Document:
-		return checkSource(at, p.MIME, p.Bytes, p.URL, p.File)
+		return checkSource(p.MIME, p.Bytes, p.URL, p.File)
 	case *Audio:
-		return checkSource(at, p.MIME, p.Bytes, p.URL, p.File)
+		return checkSource(p.MIME, p.Bytes, p.URL, p.File)
 	case *ToolCall:
 		switch {
 		case p.Incomplete:
-			return invalid(at, "is an incomplete tool call, which is never sent: remove it")
+			return invalid("", "is an incomplete tool call, which is never sent: remove it")
 		case p.ID == "":
-			return invalid(at+".id", "is empty")
+			return invalid(".id", "is empty")
 		case p.Name == "":
-			return invalid(at+".name", "is empty")
+			return invalid(".name", "is empty")
 		case len(p.Args) > 0 && !isObject(p.Args):
-			return invalid(at+".args", "must be a JSON object, nested at most 10,000 deep")
+			return invalid(".args", "must be a JSON object, nested at most 10,000 deep")
 		}
 	case *ToolResult:
 		if p.CallID == "" {
-			return invalid(at+".call_id", "is empty")
+			return invalid(".call_id", "is empty")
 		}
 		for i, inner := range p.Parts {
 			switch inner.(type) {
 			case *Text, *Image, *Document:
 			default:
-				return invalid(fmt.Sprintf("%s.parts[%d]", at, i), "must be text, an image or a document")
+				return invalid(fmt.Sprintf(".parts[%d]", i), "must be text, an image or a document")
 			}
 			if t, ok := inner.(*Text); ok && t != nil {
 				continue // a tool may return an empty text
 			}
-			if err := checkPart(fmt.Sprintf("%s.parts[%d]", at, i), RoleUser, inner); err != nil {
-				return err
+			if err := checkPart(RoleUser, inner); err != nil {
+				return err.within(fmt.Sprintf(".parts[%d]", i))
 			}
 		}
 	case *Opaque:
 		if !json.Valid(p.Raw) {
-			return invalid(at+".raw", "must be valid JSON")
+			return invalid(".raw", "must be valid JSON")
 		}
 	}
 	return nil
 }
 
-func checkSource(at, mime string, data []byte, url string, file *FileRef) error {
+func checkSource(mime string, data []byte, url string, file *FileRef) *Error {
 	given := 0
 	for _, is := range []bool{len(data) > 0, url != "", file != nil} {
 		if is {
@@ -153,11 +161,11 @@ func checkSource(at, mime string, data []byte, url string, file *FileRef) error 
 	}
 	switch {
 	case given != 1:
-		return invalid(at, "needs exactly one of bytes, url and file")
+		return invalid("", "needs exactly one of bytes, url and file")
 	case len(data) > 0 && mime == "":
-		return invalid(at+".mime", "is required with bytes")
+		return invalid(".mime", "is required with bytes")
 	case file != nil && (file.Provider == "" || file.ID == ""):
-		return invalid(at+".file", "needs provider and id")
+		return invalid(".file", "needs provider and id")
 	}
 	return nil
 }
