@@ -1,0 +1,3 @@
+package holdfasttest
+
+type gemini struct{ claude }
