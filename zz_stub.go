@@ -25,9 +25,3 @@ type signer struct{}
 
 func newSigner(*Signing) (*signer, []Fault)                                  { return nil, nil }
 func (*signer) sign(ctx context.Context, r *http.Request, body []byte) error { return nil }
-
-type locator struct{}
-
-func newLocator(a, b string) *locator                     { return &locator{} }
-func (*locator) country(context.Context) (string, string) { return "", "" }
-func validCountry(string) bool                            { return true }
