@@ -177,6 +177,8 @@ func builtinAdapter(provider string) AIServiceAdapter {
 	switch provider {
 	case "claude":
 		return nil
+	case geminiName:
+		return geminiAdapter{}
 	}
 	return nil
 }
