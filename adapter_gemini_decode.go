@@ -197,7 +197,7 @@ func (d *geminiDecoder) candidates(out *AnswerWriter) error {
 		case "index":
 			index = d.s.Int()
 		default:
-			if n := geminiBesideOf(key); n >= 0 {
+			if n := geminiBesideOf(key); n >= 0 && d.s.Kind() != jsonscan.Null {
 				beside[n] = d.s.Raw()
 			} else {
 				d.s.Skip()
