@@ -87,14 +87,11 @@ func (geminiAdapter) DecodeStream() StreamDecoder { return &geminiDecoder{} }
 // DecodeError reads a google.rpc.Status, bare or in an array.
 func (geminiAdapter) DecodeError(status int, _ http.Header, body []byte) *Error {
 	s := jsonscan.New(body)
-	if s.Kind() == jsonscan.Array && (!s.Array() || !s.NextElem()) {
-		return nil
+	if s.Kind() == jsonscan.Array && s.Array() && s.NextElem() {
+		body = s.Raw()
 	}
-	for ok := s.Object(); ok && s.NextKey(); {
-		if string(s.Key()) == "error" {
-			return geminiError(status, s.Raw())
-		}
-		s.Skip()
+	if e := geminiMemberOf(body, "error"); e != nil {
+		return geminiError(status, e)
 	}
 	return nil
 }

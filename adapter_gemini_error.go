@@ -23,6 +23,9 @@ type geminiFault struct {
 // an error in a stream or in a 200 has only its own.
 func geminiError(status int, raw []byte) *Error {
 	f := geminiReadFault(raw)
+	if inner := geminiMemberOf([]byte(f.message), "error"); inner != nil { // some gateways quote the whole body
+		f = geminiReadFault(inner)
+	}
 	if f.code == 0 && f.status == "" && f.message == "" {
 		return nil
 	}
@@ -34,6 +37,18 @@ func geminiError(status int, raw []byte) *Error {
 		code = f.quotas[0]
 	}
 	return &Error{Kind: f.kind(), Type: f.status, Code: code, Message: geminiMessage(f.message), RetryAfter: f.delay}
+}
+
+// geminiMemberOf returns a member of a JSON object as it stands there, nil if it has none.
+func geminiMemberOf(object []byte, name string) []byte {
+	s := jsonscan.New(object)
+	for ok := s.Kind() == jsonscan.Object && s.Object(); ok && s.NextKey(); {
+		if string(s.Key()) == name {
+			return s.Raw()
+		}
+		s.Skip()
+	}
+	return nil
 }
 
 func geminiReadFault(raw []byte) (f geminiFault) {

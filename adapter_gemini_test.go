@@ -134,6 +134,24 @@ func TestGeminiNothingLeft(t *testing.T) {
 	}
 }
 
+// Not parallel: allocations are counted for the whole process.
+func TestGeminiEncodeAllocatesNothingPerMessage(t *testing.T) {
+	req := &ChatRequest{System: System("Be brief.")}
+	for range 500 {
+		req.Messages = append(req.Messages, UserText("question"), AssistantText("answer"))
+	}
+	req.Messages = append(req.Messages, UserText("last"))
+	buf := make([]byte, 0, 1<<20)
+	got := testing.AllocsPerRun(10, func() {
+		if _, err := (geminiAdapter{}).Encode(buf, req, geminiHere); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > 10 {
+		t.Errorf("got %v allocations for 1,001 messages, want at most 10", got)
+	}
+}
+
 // geminiChunks is a stream of n pieces of text.
 func geminiChunks(n int) string {
 	var b strings.Builder
@@ -171,6 +189,7 @@ func geminiRead(stream string) (*ChatResponse, error) {
 	return w.Response(), nil
 }
 
+// Not parallel: allocations are counted for the whole process.
 func TestGeminiStreamAllocatesLittle(t *testing.T) {
 	const chunks = 2000
 	stream := geminiChunks(chunks)
