@@ -19,7 +19,8 @@ type geminiAdapter struct{}
 
 const geminiName = "gemini"
 
-// geminiSkipSignature is the signature that Google documents for calls which another model made.
+// geminiSkipSignature is the signature that Google documents for calls which another model made. It is sent as it stands,
+// though the field holds base64 otherwise.
 const geminiSkipSignature = "skip_thought_signature_validator"
 
 // Dialect returns the constants of the Gemini API. Google sends no id of the exchange.

@@ -26,7 +26,7 @@ func geminiError(status int, raw []byte) *Error {
 	if inner := geminiMemberOf([]byte(f.message), "error"); inner != nil { // some gateways quote the whole body
 		f = geminiReadFault(inner)
 	}
-	if f.code == 0 && f.status == "" && f.message == "" {
+	if f.code == 0 && f.status == "" { // another API's error has neither
 		return nil
 	}
 	if f.code == 0 {
