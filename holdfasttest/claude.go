@@ -201,10 +201,13 @@ func (claudeForm) usage(a *answer, output int) object {
 		"input_tokens", u.Input - u.CacheRead - u.CacheWrite,
 		"cache_creation_input_tokens", u.CacheWrite,
 		"cache_read_input_tokens", u.CacheRead,
-		"cache_creation", object{"ephemeral_5m_input_tokens", u.CacheWrite, "ephemeral_1h_input_tokens", 0},
+		"cache_creation",
+		object{"ephemeral_5m_input_tokens", u.CacheWrite, "ephemeral_1h_input_tokens", 0},
 		"output_tokens", output,
-		"output_tokens_details", object{"thinking_tokens", min(u.Reasoning, output)},
-		"server_tool_use", object{"web_search_requests", 0, "web_fetch_requests", 0},
+		"output_tokens_details",
+		object{"thinking_tokens", min(u.Reasoning, output)},
+		"server_tool_use",
+		object{"web_search_requests", 0, "web_fetch_requests", 0},
 		"service_tier", "standard", "inference_geo", "global", "speed", "standard",
 	}
 }
@@ -234,15 +237,17 @@ func (f claudeForm) events(a *answer) []event {
 	usage := object{
 		"input_tokens", u.Input - u.CacheRead - u.CacheWrite, "cache_creation_input_tokens", u.CacheWrite,
 		"cache_read_input_tokens", u.CacheRead, "output_tokens", u.Output,
-		"output_tokens_details", object{"thinking_tokens", u.Reasoning},
-		"server_tool_use", object{"web_search_requests", 0, "web_fetch_requests", 0},
+		"output_tokens_details",
+		object{"thinking_tokens", u.Reasoning},
+		"server_tool_use",
+		object{"web_search_requests", 0, "web_fetch_requests", 0},
 	}
 	return append(out,
 		newEvent(closing, "message_delta", object{"type", "message_delta", "delta", delta, "usage", usage}),
 		newEvent(terminator, "message_stop", object{"type", "message_stop"}))
 }
 
-func (claudeForm) failure(p *problem, n int) event {
+func (claudeForm) failure(p *problem, n, _ int) event {
 	return newEvent(frame, "error", object{"type", "error", "error", claude{}.inner(p), "request_id", requestID("req_", n)})
 }
 

@@ -30,20 +30,25 @@ func claudeModelInfo(name string) object {
 		"type", "model", "id", name, "display_name", strings.ReplaceAll(name, "-", " "), "created_at", "2026-06-01T00:00:00Z",
 		"deprecated_at", nil, "retires_at", nil, "lifecycle", "active", "line", line,
 		"max_input_tokens", window, "max_tokens", output,
-		"capabilities", object{
+		"capabilities",
+		object{
 			"batch", able(true), "citations", able(true), "code_execution", able(true),
-			"context_management", object{
+			"context_management",
+			object{
 				"supported", true, "clear_thinking_20251015", able(true), "clear_tool_uses_20250919", able(true),
 				"compact_20260112", able(true),
 			},
-			"effort", object{
+			"effort",
+			object{
 				"supported", effort, "low", able(effort), "medium", able(effort), "high", able(effort),
 				"xhigh", able(effort), "max", able(effort),
 			},
 			"image_input", able(true), "pdf_input", able(true),
-			"server_tools", object{"supported", true, "code_execution", able(true), "web_search", able(true)},
+			"server_tools",
+			object{"supported", true, "code_execution", able(true), "web_search", able(true)},
 			"structured_outputs", able(true),
-			"thinking", object{"supported", true, "types", object{
+			"thinking",
+			object{"supported", true, "types", object{
 				"adaptive", able(facts.version >= 406), "between_tools", able(facts.version >= 505),
 				"disabled", able(!facts.alwaysThinks()), "enabled", able(!facts.newThinking()),
 			}},

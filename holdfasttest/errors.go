@@ -52,6 +52,7 @@ type problem struct {
 	kind, code, param, message string
 	details                    any
 	header                     map[string]string
+	retry                      string // seconds to wait, where the provider says so in the body
 	// bare is the whole body. edge means that the answer comes from before the provider: without its headers.
 	bare string
 	edge bool

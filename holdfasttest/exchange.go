@@ -42,10 +42,20 @@ type ask struct {
 type form interface {
 	whole(a *answer) any
 	events(a *answer) []event
-	// failure is an error as an event of a stream.
-	failure(p *problem, n int) event
+	// failure is an error as the event of that number of a stream.
+	failure(p *problem, n, number int) event
 	// ping is a sign of life of a stream.
 	ping() event
+}
+
+// A failing form has answers that say that they failed.
+type failing interface {
+	failed(a *answer, p *problem) object
+}
+
+func canFail(a *answer) bool {
+	_, ok := a.ask.form.(failing)
+	return ok
 }
 
 // event is one event of a stream. An empty one is a comment.
@@ -89,8 +99,15 @@ func (x *exchange) note(f func(*Request)) {
 }
 
 func (x *exchange) fail(a *answer, p *problem) {
+	if _, err := strconv.ParseFloat(a.RetryAfter, 64); err == nil {
+		p.retry = a.RetryAfter
+	}
 	x.head(a, p.status, "application/json", p)
-	x.body(a, x.s.provider.render(p, x.n))
+	body := x.s.provider.render(p, x.n)
+	if a.ask != nil && inPieces(a.ask.form) {
+		body = slices.Concat([]byte("["), body, []byte("\n]\n"))
+	}
+	x.body(a, body)
 }
 
 func (x *exchange) send(status int, contentType string, body []byte) {
@@ -132,16 +149,19 @@ func (x *exchange) speak(a *answer, p *problem) {
 	case a.Body != "":
 		x.head(a, status(a), x.contentType(a), nil)
 		x.body(a, []byte(a.Body))
-	case a.Fault == ErrorInStream && !a.ask.stream:
+	case (a.Fault == ErrorInStream || a.Fault == Failed && !canFail(a)) && !a.ask.stream:
 		x.head(a, http.StatusOK, "application/json", nil)
 		x.body(a, x.s.provider.render(p, x.n))
-	case a.Fault != ErrorInStream && (a.Error != "" || a.Status >= 400):
+	case a.Fault != ErrorInStream && a.Fault != Failed && (a.Error != "" || a.Status >= 400):
 		p := x.s.provider.problem(a.Error, a.Status, a.Model)
 		x.fail(a, &p)
 	case a.ask.stream:
 		x.stream(a, p)
 	default:
 		body := encode(a.ask.form.whole(a))
+		if f, ok := a.ask.form.(failing); ok && a.Fault == Failed {
+			body = encode(f.failed(a, p))
+		}
 		x.head(a, status(a), "application/json", nil)
 		x.body(a, body)
 	}

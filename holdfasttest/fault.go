@@ -29,6 +29,8 @@ const (
 	NoDone Fault = "no done"
 	// ErrorInStream sends Reply.Error, Overloaded if none, as an event of the stream, and ends it.
 	ErrorInStream Fault = "error in stream"
+	// Failed is what Responses has besides: the answer itself says that it failed. Elsewhere it is ErrorInStream.
+	Failed Fault = "failed"
 	// ErrorIn200 answers with status 200 and Reply.Error, Overloaded if none, as the whole body.
 	ErrorIn200 Fault = "error in 200"
 	// HTML answers with a page, status 200 unless Reply.Status says otherwise, and no header of the provider, as a login

@@ -70,7 +70,7 @@ func TestStreamFaults(t *testing.T) {
 		{holdfasttest.MalformedEvent, func(m met) bool { return m.cut == nil && m.text == full && strings.Contains(m.body, `"content":`+"\n") }},
 		{holdfasttest.NoTerminator, func(m met) bool { return m.cut == nil && m.text == full && !m.whole }},
 		{holdfasttest.ErrorInStream, func(m met) bool {
-			return m.cut == nil && m.text == "one two " && !m.whole && strings.Contains(m.body, `"error":{`)
+			return m.cut == nil && m.text == "one two " && !m.whole && (strings.Contains(m.body, `"error":{`) || strings.Contains(m.body, `"type":"error"`))
 		}},
 		{holdfasttest.ErrorIn200, func(m met) bool { return m.status == 200 && strings.Contains(m.body, `"error":`) }},
 		{holdfasttest.HTML, func(m met) bool {

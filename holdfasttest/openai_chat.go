@@ -262,7 +262,8 @@ func (f chatForm) whole(a *answer) any {
 	}
 	choice := object{"index", 0, "message", m, "logprobs", nil, "finish_reason", a.StopReason.word(chatStops)}
 	o := object{
-		"id", f.id(a), "object", "chat.completion", "created", created(a), "model", a.Model, "choices", list{choice},
+		"id", f.id(a), "object", "chat.completion", "created", created(a), "model", a.Model, "choices",
+		list{choice},
 		"usage", f.count(a),
 	}
 	if !f.local {
@@ -354,7 +355,7 @@ func (f chatForm) callEvents(a *answer) []event {
 	return out
 }
 
-func (chatForm) failure(p *problem, _ int) event {
+func (chatForm) failure(p *problem, _, _ int) event {
 	return newEvent(frame, "", object{"error", openAIError(p)})
 }
 

@@ -76,6 +76,25 @@ var ways = []struct {
 		[]string{"choices", "0", "message", "content"},
 		func(d map[string]any) string { return dig[string](d, "choices", "0", "delta", "content") },
 	},
+	{
+		"responses", holdfasttest.OpenAI, "/v1/responses", `{"model":"gpt-6-sol","input":"Hi"`, `"type":"response.completed"`,
+		[]string{"output", "0", "content", "0", "text"},
+		func(d map[string]any) string {
+			if d["type"] != "response.output_text.delta" {
+				return ""
+			}
+			return dig[string](d, "delta")
+		},
+	},
+	{
+		"gemini", holdfasttest.Gemini,
+		"/v1beta/models/gemini-3.8-flash:generateContent /v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse",
+		`{"contents":[{"role":"user","parts":[{"text":"Hi"}]}]`, `"finishReason":"STOP"`,
+		[]string{"candidates", "0", "content", "parts", "0", "text"},
+		func(d map[string]any) string {
+			return dig[string](d, "candidates", "0", "content", "parts", "0", "text")
+		},
+	},
 }
 
 // dig follows a path through decoded JSON. It returns the zero value if there is nothing of the type.

@@ -18,6 +18,7 @@ type player struct {
 
 	array  bool // a JSON array instead of server-sent events
 	begun  bool
+	events int // sent, keep-alives aside
 	sent   int // pieces of content
 	struck bool
 }
@@ -25,10 +26,15 @@ type player struct {
 // An arrayForm can send its stream as one JSON array, a piece at a time.
 type arrayForm interface{ array() bool }
 
+func inPieces(f form) bool {
+	a, ok := f.(arrayForm)
+	return ok && a.array()
+}
+
 func (x *exchange) stream(a *answer, p *problem) {
 	pl := &player{x: x, a: a, p: p, out: x.w}
 	contentType := x.contentType(a)
-	if f, ok := a.ask.form.(arrayForm); ok && f.array() {
+	if inPieces(a.ask.form) {
 		pl.array, contentType = true, "application/json; charset=UTF-8"
 	}
 	x.head(a, status(a), contentType, nil)
@@ -64,6 +70,7 @@ func (pl *player) play(events []event) bool {
 		if pl.send(ev, i == len(events)-1) != nil {
 			return false
 		}
+		pl.events++
 		if ev.part == content {
 			pl.sent++
 			pl.x.note(func(r *Request) { r.Chunks = pl.sent })
@@ -86,8 +93,12 @@ func (pl *player) strike() bool {
 	case MalformedEvent:
 		broken := event{name: "message", data: `{"type":"content_block_delta","index":0,"choices":[{"delta":{"content":`}
 		return pl.send(broken, false) != nil
-	case ErrorInStream:
-		_ = pl.send(a.ask.form.failure(pl.p, pl.x.n), true) // whoever left misses it
+	case ErrorInStream, Failed:
+		ev := a.ask.form.failure(pl.p, pl.x.n, pl.events)
+		if f, ok := a.ask.form.(failing); ok && a.Fault == Failed {
+			ev = newEvent(frame, "response.failed", object{"type", "response.failed", "sequence_number", pl.events, "response", f.failed(a, pl.p)})
+		}
+		_ = pl.send(ev, true) // whoever left misses it
 		return true
 	case CutFIN, CutRST, Stall, KeepAlivesOnly:
 		pl.x.strike(a, pl.alive)
