@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -135,28 +134,46 @@ func foldID(id, also string, limit int) string {
 	return hex.EncodeToString(sum[:])[:min(limit, 24)]
 }
 
-// withExtra sets the members that the request's Extra holds for one of the given provider names in an encoded body.
+// withExtra sets the members that the request's Extra holds for one of the given provider names in the body that begins at from.
+// Objects are joined member by member; anything else replaces what is there.
 func withExtra(body []byte, from int, req *ChatRequest, names ...string) ([]byte, error) {
 	for i, name := range names {
 		raw, ok := req.Extra[name]
 		if !ok || slices.Contains(names[:i], name) {
 			continue
 		}
-		var fields, extra map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &extra); err != nil || extra == nil {
-			return body, &Error{Kind: KindInvalid, Field: "extra." + name, Message: "must be a JSON object"}
+		if !isObject(raw) {
+			return body, invalid("extra."+name, "must be a JSON object")
 		}
-		if err := json.Unmarshal(body[from:], &fields); err != nil {
-			return body, &Error{Kind: KindInvalid, Field: "extra." + name, Message: "cannot be joined to the request"}
-		}
-		maps.Copy(fields, extra)
-		joined, err := json.Marshal(fields)
+		joined, err := join(body[from:], raw)
 		if err != nil {
-			return body, &Error{Kind: KindInvalid, Field: "extra." + name, Message: "cannot be joined to the request"}
+			return body, invalid("extra."+name, "cannot be joined to the request")
 		}
 		body = append(body[:from], joined...)
 	}
 	return body, nil
+}
+
+// join lays the members of one JSON object over another's.
+func join(under, over json.RawMessage) (json.RawMessage, error) {
+	var members, more map[string]json.RawMessage
+	if err := json.Unmarshal(under, &members); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(over, &more); err != nil {
+		return nil, err
+	}
+	for name, value := range more {
+		if there, ok := members[name]; ok && isObject(there) && isObject(value) {
+			joined, err := join(there, value)
+			if err != nil {
+				return nil, err
+			}
+			value = joined
+		}
+		members[name] = value
+	}
+	return json.Marshal(members)
 }
 
 // toolNames maps the id of each tool call of the conversation to its tool.

@@ -58,8 +58,8 @@ type ChatRequest struct {
 	// Hints names further fields, as their JSON spells them (such as "seed" or "top_k"), that may be left out where the
 	// provider does not know them, instead of failing.
 	Hints []string `json:"hints,omitempty"`
-	// Extra holds, by provider name, a JSON object whose members are set in the request body as they are. They win over
-	// what holdfast writes. It is sent to that provider only.
+	// Extra holds, by provider name, a JSON object whose members are set in the request body, objects joined member by member.
+	// They win over what holdfast writes. It is sent to that provider only.
 	Extra Extra `json:"extra,omitempty"`
 }
 

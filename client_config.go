@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -278,6 +279,9 @@ func (e *endpoint) checkKey(fault faultFunc) {
 		e.keys = e.KeySource
 	case e.Key != "":
 		source, err := keyRef(e.Key)
+		if err == nil {
+			_, err = source.Secret(context.Background())
+		}
 		if err != nil {
 			fault("key", "%v", err)
 			return

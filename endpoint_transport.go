@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,6 +24,8 @@ const (
 	idleConnTimeout  = 90 * time.Second
 	// pingAfter is how long an HTTP/2 connection may be silent before a ping asks whether the peer is still there.
 	pingAfter = 15 * time.Second
+	// maxCAFile bounds what is read of a file of certificate authorities.
+	maxCAFile = 1 << 20
 	// ioBuffer is the size of a connection's buffers: larger than net/http's 4 KiB, for bursts of a stream.
 	ioBuffer = 16 << 10
 )
@@ -81,7 +84,12 @@ func (e *Endpoint) tlsConfig(c *Config) (*tls.Config, error) {
 	if e.CAFile == "" {
 		return conf, nil
 	}
-	pem, err := os.ReadFile(e.CAFile)
+	f, err := os.Open(e.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	pem, err := io.ReadAll(io.LimitReader(f, maxCAFile))
 	if err != nil {
 		return nil, err
 	}

@@ -231,7 +231,7 @@ func tooLarge(limit int, phase Phase) *Error {
 // empty refuses an answer that is complete and holds nothing, unless the caller just gave tool results: then the model may have
 // nothing to add.
 func (k *call) empty(w *AnswerWriter) *Error {
-	if !w.IsDone() || len(w.blocks) > 0 {
+	if !w.IsDone() || w.visible {
 		return nil
 	}
 	last := k.request.Messages[len(k.request.Messages)-1]
