@@ -189,6 +189,8 @@ func (s snapshot) consider(e *endpoint) (c candidate, against string) {
 		c.rank, c.why = rankNamed, "names "+s.country
 	case len(e.Countries) > 0:
 		return c, "serves " + strings.Join(e.Countries, ", ") + ", not " + s.country
+	case len(e.ExceptCountries) > 0:
+		c.why = "serves every country but " + strings.Join(e.ExceptCountries, ", ")
 	}
 	model, ok := e.model(s.model)
 	if !ok {
