@@ -57,7 +57,8 @@ const (
 	Null   Kind = 'n'
 )
 
-var errTruncated = errors.New("json: the document ends in the middle of a value")
+// ErrTruncated is the error of a document that ends in the middle of a value.
+var ErrTruncated = errors.New("json: the document ends in the middle of a value")
 
 // New returns a Scanner over data, which it keeps and never writes to.
 func New(data []byte) Scanner { return Scanner{data: data} }
@@ -81,7 +82,7 @@ func (s *Scanner) End() error {
 func (s *Scanner) fail(what string) {
 	if s.err == nil {
 		if s.pos >= len(s.data) {
-			s.err = errTruncated
+			s.err = ErrTruncated
 		} else {
 			s.err = fmt.Errorf("json: %s at byte %d", what, s.pos)
 		}
