@@ -181,6 +181,14 @@ func (w *AnswerWriter) EndToolCall(key int) {
 	}
 }
 
+// CutToolCall closes a call that the provider says is not whole: it is Incomplete, whatever arrived of its arguments.
+func (w *AnswerWriter) CutToolCall(key int) {
+	if b := w.tool(key); b != nil {
+		b.cut = true
+		w.end(b)
+	}
+}
+
 func (w *AnswerWriter) tool(key int) *block {
 	for i := len(w.blocks) - 1; i >= 0; i-- {
 		b := w.blocks[i]
