@@ -3,6 +3,7 @@ package holdfast
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 
 	"github.com/holdfast-ai/holdfast/internal/slab"
 )
@@ -23,16 +24,7 @@ type AnswerWriter struct {
 	visible  bool // something the caller can see was written
 	done     bool
 	usage    Usage
-}
-
-// block is a part under construction.
-type block struct {
-	index int
-	key   int // of a tool call
-	part  Part
-	text  slab.Text
-	ended bool
-	cut   bool // ended by the bound on the answer, not by the protocol
+	counts   []Usage // what usage events point to, which must not change under their reader
 }
 
 // NewAnswerWriter returns an AnswerWriter for tests of adapters; the client makes its own.
@@ -50,6 +42,9 @@ func (w *AnswerWriter) Origin() *Origin {
 
 // Start reports that the answer has begun, with its id and model as far as known. Further calls fill in what was missing.
 func (w *AnswerWriter) Start(id, model string) {
+	if w.done {
+		return
+	}
 	if w.response.ID == "" {
 		w.response.ID = id
 	}
@@ -65,24 +60,33 @@ func (w *AnswerWriter) Start(id, model string) {
 // Started reports whether Start was called.
 func (w *AnswerWriter) Started() bool { return w.started }
 
-// Text appends a piece of visible text.
+// Text appends a piece of visible text. An empty piece says nothing: it closes no block and opens none.
 func (w *AnswerWriter) Text(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
 	if _, ok := w.part().(*Text); !ok {
 		w.Open(new(Text))
 	}
 	w.write(EventText, piece)
 }
 
-// Thinking appends a piece of readable thinking.
+// Thinking appends a piece of readable thinking, as Text does.
 func (w *AnswerWriter) Thinking(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
 	if _, ok := w.part().(*Thinking); !ok {
 		w.Open(&Thinking{})
 	}
 	w.write(EventThinking, piece)
 }
 
-// Refusal appends a piece of the model's refusal.
+// Refusal appends a piece of the model's refusal, as Text does.
 func (w *AnswerWriter) Refusal(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
 	if _, ok := w.part().(*Refusal); !ok {
 		w.Open(new(Refusal))
 	}
@@ -90,7 +94,8 @@ func (w *AnswerWriter) Refusal(piece []byte) {
 }
 
 // Open begins a block of the given kind, even behind one of the same kind. What p already holds of text is kept, as the
-// block's beginning.
+// block's beginning. A text, thinking or refusal that is empty when it ends is no part of the answer. Tool calls begin with
+// ToolCall.
 func (w *AnswerWriter) Open(p Part) {
 	w.End()
 	w.open = w.newBlock(p, 0)
@@ -135,14 +140,27 @@ func (w *AnswerWriter) ToolCall(key int, id, name string) {
 		if call.Name == "" {
 			call.Name = name
 		}
+		w.begin(b, call.ID != "" && call.Name != "")
 		return
 	}
 	w.End()
-	call := &ToolCall{ID: id, Name: name}
-	b := w.newBlock(call, key)
+	if w.done {
+		return
+	}
+	b := w.newBlock(&ToolCall{ID: id, Name: name}, key)
 	w.visible = true
+	w.begin(b, id != "" && name != "")
+}
+
+// begin makes the event of a tool call, once, when its id and name are known or must do as they are.
+func (w *AnswerWriter) begin(b *block, known bool) {
+	call, ok := b.part.(*ToolCall)
+	if !ok || b.begun || !known {
+		return
+	}
+	b.begun = true
 	if w.stream {
-		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: id, Name: name}})
+		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: call.ID, Name: call.Name}})
 	}
 }
 
@@ -163,15 +181,23 @@ func (w *AnswerWriter) ToolArgs(key int, piece []byte) {
 	if b == nil || len(piece) == 0 {
 		return
 	}
+	w.begin(b, true)
 	w.event(Event{Type: EventToolArgs, Block: b.index, Delta: b.text.Append(piece)})
 }
 
-// ReplaceToolArgs sets a call's arguments, for protocols that repeat them whole at the end.
+// ReplaceToolArgs sets a call's arguments, for protocols that repeat them whole at the end. What the pieces before lack at
+// their end is shown as a further piece; any other difference shows only in the whole call.
 func (w *AnswerWriter) ReplaceToolArgs(key int, args []byte) {
-	if b := w.tool(key); b != nil && b.text.String() != string(args) {
-		b.text = slab.Text{}
-		b.text.Append(args)
+	b := w.tool(key)
+	if b == nil {
+		return
 	}
+	if rest, ok := bytes.CutPrefix(args, []byte(b.text.String())); ok && !b.text.Holds() {
+		w.ToolArgs(key, rest)
+		return
+	}
+	b.text = slab.Text{}
+	b.text.Append(args)
 }
 
 // EndToolCall closes a call. Arguments that are not one whole JSON object make it Incomplete.
@@ -199,9 +225,21 @@ func (w *AnswerWriter) tool(key int) *block {
 	return nil
 }
 
-// Whole adds a part that arrived in one piece.
+// Whole adds a part that arrived in one piece. Nil and empty parts are left out, and so is an Opaque that is not valid JSON.
+// A tool call's arguments are checked as those of a streamed one.
 func (w *AnswerWriter) Whole(p Part) {
 	w.End()
+	if w.done || isNilPart(p) || isEmptyPart(p) {
+		return
+	}
+	switch p := p.(type) {
+	case *Opaque:
+		if !json.Valid(p.Raw) {
+			return
+		}
+	case *ToolCall:
+		p.Args, p.Incomplete = toolArgs(string(p.Args), !p.Incomplete)
+	}
 	b := w.newBlock(p, 0)
 	b.ended = true
 	if w.stream {
@@ -221,7 +259,7 @@ func (w *AnswerWriter) whole(b *block) {
 	case *Refusal:
 		w.event(Event{Type: EventRefusal, Block: b.index, Delta: p.Text})
 	case *ToolCall:
-		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: p.ID, Name: p.Name}})
+		w.begin(b, true)
 		w.event(Event{Type: EventToolArgs, Block: b.index, Delta: string(p.Args)})
 	}
 	w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
@@ -234,25 +272,38 @@ func (w *AnswerWriter) event(e Event) {
 	}
 }
 
-// Usage replaces the token count.
+// Usage replaces the token count. After Done it makes no event.
 func (w *AnswerWriter) Usage(u Usage) {
 	w.usage = u
-	if w.stream {
-		w.events = append(w.events, Event{Type: EventUsage, Usage: &w.usage})
+	if !w.stream || w.done {
+		return
 	}
+	if len(w.counts) == cap(w.counts) {
+		w.counts = make([]Usage, 0, min(2*cap(w.counts)+2, 32))
+	}
+	w.counts = append(w.counts, u)
+	w.events = append(w.events, Event{Type: EventUsage, Usage: &w.counts[len(w.counts)-1]})
 }
 
 // CurrentUsage returns the token count so far.
 func (w *AnswerWriter) CurrentUsage() Usage { return w.usage }
 
 // Stop records why the answer ended. A later call with a reason replaces it.
-func (w *AnswerWriter) Stop(s Stop) { w.response.Stop = s }
+func (w *AnswerWriter) Stop(s Stop) {
+	if !w.done && (s.Reason != "" || w.response.Stop.Reason == "") {
+		w.response.Stop = s
+	}
+}
 
 // Stopped returns what Stop recorded; its Reason is empty before.
 func (w *AnswerWriter) Stopped() Stop { return w.response.Stop }
 
-// Extra keeps a copy of what the provider said beside the answer.
+// Extra keeps a copy of what the provider said beside the answer. What is not valid JSON is ignored: such an answer could not
+// be stored.
 func (w *AnswerWriter) Extra(raw json.RawMessage) {
+	if !json.Valid(raw) {
+		return
+	}
 	if w.response.Extra == nil {
 		w.response.Extra = Extra{}
 	}
@@ -261,6 +312,9 @@ func (w *AnswerWriter) Extra(raw json.RawMessage) {
 
 // Discard withdraws all content so far: the provider declared it void.
 func (w *AnswerWriter) Discard() {
+	if w.done {
+		return
+	}
 	shown := len(w.blocks) > 0
 	w.blocks, w.open = nil, nil
 	if w.stream && shown {
@@ -274,7 +328,6 @@ func (w *AnswerWriter) Done() {
 	if w.done {
 		return
 	}
-	w.done = true
 	w.close()
 }
 
@@ -286,31 +339,46 @@ func (w *AnswerWriter) close() {
 	w.End()
 	calls := false
 	for _, b := range w.blocks {
-		b.cut = !b.ended && w.response.Stop.Reason == StopMaxTokens && b.text.Len() == 0
+		b.cut = b.cut || !b.ended && b.text.Len() == 0 && cutShort(w.response.Stop.Reason)
 		w.end(b)
-		_, isCall := b.part.(*ToolCall)
-		calls = calls || isCall
+		c, ok := b.part.(*ToolCall)
+		calls = calls || ok && !c.Incomplete
 	}
-	if calls && (w.response.Stop.Reason == StopEndTurn) {
-		w.response.Stop.Reason = StopToolUse
+	switch reason := &w.response.Stop.Reason; {
+	case calls && (*reason == StopEndTurn || *reason == ""):
+		*reason = StopToolUse
+	case *reason == "":
+		*reason = StopUnknown
 	}
+	w.done = true
 }
 
-// Response returns the answer as written so far.
+// cutShort reports whether an answer that stopped so may lack what the model meant to say: a call without arguments is then
+// one whose arguments are missing.
+func cutShort(r StopReason) bool {
+	switch r {
+	case StopMaxTokens, StopContext, StopFilter, StopRefusal:
+		return true
+	}
+	return false
+}
+
+// Response returns the answer as written so far. What is written later does not change it.
 func (w *AnswerWriter) Response() *ChatResponse {
 	r := w.response
 	r.Provider = w.dialect
 	r.Usage = w.usage
+	r.Extra = maps.Clone(w.response.Extra)
 	r.Message.Role = RoleAssistant
 	r.Message.Parts = make(Parts, 0, len(w.blocks))
 	for _, b := range w.blocks {
+		part := b.part
 		if !b.ended {
-			b.fill()
+			part = b.snapshot()
 		}
-		if t, ok := b.part.(*Text); ok && t.Text == "" && t.Extra == nil {
-			continue
+		if !isEmptyPart(part) {
+			r.Message.Parts = append(r.Message.Parts, part)
 		}
-		r.Message.Parts = append(r.Message.Parts, b.part)
 	}
 	return &r
 }
@@ -320,75 +388,4 @@ func (w *AnswerWriter) Events() []Event {
 	e := w.events
 	w.events = w.events[:0]
 	return e
-}
-
-func (w *AnswerWriter) newBlock(p Part, key int) *block {
-	b := &block{index: len(w.blocks), key: key, part: p}
-	w.blocks = append(w.blocks, b)
-	return b
-}
-
-func (w *AnswerWriter) write(t EventType, piece []byte) {
-	if len(piece) == 0 {
-		return
-	}
-	delta := w.open.text.Append(piece)
-	if delta == "" {
-		return
-	}
-	w.visible = w.visible || t != EventThinking
-	w.event(Event{Type: t, Block: w.open.index, Delta: delta})
-}
-
-func (w *AnswerWriter) end(b *block) {
-	if b.ended {
-		return
-	}
-	b.ended = true
-	w.event(Event{Type: b.eventType(), Block: b.index, Delta: b.text.Flush()})
-	b.fill()
-	if w.stream {
-		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
-	}
-}
-
-func (b *block) eventType() EventType {
-	switch b.part.(type) {
-	case *Thinking:
-		return EventThinking
-	case *Refusal:
-		return EventRefusal
-	case *ToolCall:
-		return EventToolArgs
-	}
-	return EventText
-}
-
-// fill puts the collected text into the part.
-func (b *block) fill() {
-	text := b.text.String()
-	switch p := b.part.(type) {
-	case *Text:
-		p.Text = text
-	case *Thinking:
-		p.Text = text
-	case *Refusal:
-		p.Text = text
-	case *ToolCall:
-		p.Args, p.Incomplete = toolArgs(text, b.ended && !b.cut)
-	}
-}
-
-// toolArgs checks arguments: nothing at all means none, anything else must be one whole JSON object.
-func toolArgs(text string, ended bool) (args json.RawMessage, incomplete bool) {
-	trimmed := bytes.TrimSpace([]byte(text))
-	switch {
-	case !ended:
-		return nil, true
-	case len(trimmed) == 0 || string(trimmed) == "null":
-		return json.RawMessage("{}"), false
-	case trimmed[0] != '{' || !json.Valid(trimmed):
-		return nil, true
-	}
-	return trimmed, false
 }

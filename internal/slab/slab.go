@@ -64,6 +64,9 @@ func (t *Text) Flush() string {
 	return view(t.buf[start:])
 }
 
+// Holds reports whether the beginning of a character is held back.
+func (t *Text) Holds() bool { return t.held > 0 }
+
 // String returns all text so far, without copying it.
 func (t *Text) String() string { return view(t.buf) }
 

@@ -1,0 +1,130 @@
+package holdfast
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/holdfast-ai/holdfast/internal/slab"
+)
+
+// block is a part under construction.
+type block struct {
+	index int
+	key   int // of a tool call
+	part  Part
+	text  slab.Text
+	begun bool // a tool call whose EventToolCall was made
+	ended bool
+	cut   bool // ended by the bound on the answer, not by the protocol
+}
+
+func (w *AnswerWriter) newBlock(p Part, key int) *block {
+	b := &block{index: len(w.blocks), key: key, part: p}
+	if !w.done { // else the codec writes into the void
+		w.blocks = append(w.blocks, b)
+	}
+	return b
+}
+
+func (w *AnswerWriter) write(t EventType, piece []byte) {
+	if len(piece) == 0 || w.done {
+		return
+	}
+	delta := w.open.text.Append(piece)
+	if delta == "" {
+		return
+	}
+	w.visible = w.visible || t != EventThinking
+	w.event(Event{Type: t, Block: w.open.index, Delta: delta})
+}
+
+func (w *AnswerWriter) end(b *block) {
+	if b.ended || w.done {
+		return
+	}
+	b.ended = true
+	w.begin(b, true)
+	w.event(Event{Type: b.eventType(), Block: b.index, Delta: b.text.Flush()})
+	b.fill(b.part)
+	if isEmptyPart(b.part) {
+		w.blocks = w.blocks[:b.index] // it is the last: whatever opens a block closes this one first
+		return
+	}
+	if _, thinking := b.part.(*Thinking); !thinking {
+		w.visible = true
+	}
+	if w.stream {
+		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
+	}
+}
+
+func (b *block) eventType() EventType {
+	switch b.part.(type) {
+	case *Thinking:
+		return EventThinking
+	case *Refusal:
+		return EventRefusal
+	case *ToolCall:
+		return EventToolArgs
+	}
+	return EventText
+}
+
+// fill puts the collected text into the part.
+func (b *block) fill(into Part) {
+	text := b.text.String()
+	switch p := into.(type) {
+	case *Text:
+		p.Text = text
+	case *Thinking:
+		p.Text = text
+	case *Refusal:
+		p.Text = text
+	case *ToolCall:
+		p.Args, p.Incomplete = toolArgs(text, b.ended && !b.cut)
+	}
+}
+
+// snapshot returns a copy of the part as far as it has come.
+func (b *block) snapshot() Part {
+	part := b.part
+	switch p := part.(type) {
+	case *Text:
+		part = new(*p)
+	case *Thinking:
+		part = new(*p)
+	case *Refusal:
+		part = new(*p)
+	case *ToolCall:
+		part = new(*p)
+	}
+	b.fill(part)
+	return part
+}
+
+// isEmptyPart reports whether a part says nothing: servers open blocks that they leave empty.
+func isEmptyPart(p Part) bool {
+	switch p := p.(type) {
+	case *Text:
+		return p.Text == "" && p.Extra == nil
+	case *Thinking:
+		return p.Text == "" && len(p.Opaque) == 0
+	case *Refusal:
+		return p.Text == ""
+	}
+	return false
+}
+
+// toolArgs checks arguments: nothing at all means none, anything else must be one whole JSON object.
+func toolArgs(text string, ended bool) (args json.RawMessage, incomplete bool) {
+	trimmed := bytes.TrimSpace([]byte(text))
+	switch {
+	case !ended:
+		return nil, true
+	case len(trimmed) == 0 || string(trimmed) == "null":
+		return json.RawMessage("{}"), false
+	case trimmed[0] != '{' || !json.Valid(trimmed):
+		return nil, true
+	}
+	return trimmed, false
+}
