@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -205,13 +206,17 @@ func TestSignAllocatesLittle(t *testing.T) {
 	s, _ := newSigner(&Signing{ClientID: "client1", SecretSource: Literal("the secret")})
 	req := &http.Request{Header: http.Header{}}
 	body := signedBodies["JSON"]
-	got := testing.AllocsPerRun(100, func() {
-		if err := s.sign(context.Background(), req, body); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if got > 3 { // the header's value, the slice for both values, and one to spare when the pool was emptied
-		t.Errorf("got %v allocations, want at most 3", got)
+	// The least of many runs: a collection, and at random the race detector, empties the pool of prepared MACs.
+	least := math.Inf(1)
+	for range 50 {
+		least = min(least, testing.AllocsPerRun(1, func() {
+			if err := s.sign(context.Background(), req, body); err != nil {
+				t.Fatal(err)
+			}
+		}))
+	}
+	if least > 2 { // the signature, and the slice for both headers' values
+		t.Errorf("got %v allocations, want at most 2", least)
 	}
 }
 

@@ -196,16 +196,18 @@ func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == http.StatusServiceUnavailable && v.Logger != nil {
 		v.Logger.ErrorContext(r.Context(), "signature cannot be checked", "error", e.Err)
 	}
-	body, err := json.Marshal(map[string]any{"error": map[string]string{"type": e.Type, "message": e.Message}})
-	if err != nil {
-		w.WriteHeader(e.Status)
-		return
+	var answer struct {
+		Error struct {
+			Type    string `json:"type"`
+			Message string `json:"message"`
+		} `json:"error"`
 	}
+	answer.Error.Type, answer.Error.Message = e.Type, e.Message
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	if e.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", strings.Join(v.names(), ", ")) // RFC 9110, section 15.5.2: a 401 must have it
 	}
 	w.WriteHeader(e.Status)
-	_, _ = w.Write(body) // the client may be gone
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -322,7 +323,46 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// A gateway lets through what its clients have signed.
+// The client signs, the gateway verifies, and a repeat of the request is signed again. A wrong secret is told as a bad key.
+func TestClientAndGateway(t *testing.T) {
+	t.Parallel()
+	v := &holdfast.Verifier{Secrets: secrets}
+	var calls atomic.Int32
+	gateway := httptest.NewServer(v.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if calls.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"fault":"busy"}`)
+			return
+		}
+		id, _ := holdfast.ClientID(r.Context())
+		_, _ = fmt.Fprintf(w, `{"reply":"hello %s"}`, id)
+	})))
+	t.Cleanup(gateway.Close)
+	ask := func(secret string) (*holdfast.ChatResponse, error) {
+		client, err := holdfast.New(holdfast.Config{
+			Adapters: map[string]holdfast.AIServiceAdapter{"acme": acme{}},
+			Endpoints: []holdfast.Endpoint{{
+				Name: "gateway", Provider: "acme", URL: gateway.URL, Proxy: "direct",
+				Signing: &holdfast.Signing{ClientID: "client1", SecretSource: holdfast.Literal(secret)},
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		return client.Chat(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Who am I?")})
+	}
+	answer, err := ask("the secret")
+	if err != nil || answer.Text() != "hello client1" || calls.Load() != 2 {
+		t.Fatalf("got %v, %v in %d calls, want hello client1 in two", answer, err, calls.Load())
+	}
+	if _, err := ask("another"); holdfast.KindOf(err) != holdfast.KindKey {
+		t.Errorf("wrong secret: got %v, want a bad key", err)
+	}
+}
+
+// A gateway lets through what its clients have signed: here a client that is not in Go would do the same.
 func ExampleVerifier_Middleware() {
 	clients := map[string]holdfast.Secret{"client1": holdfast.NewSecret("the secret")}
 	verifier := &holdfast.Verifier{
@@ -332,31 +372,32 @@ func ExampleVerifier_Middleware() {
 	}
 	gateway := httptest.NewServer(verifier.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, _ := holdfast.ClientID(r.Context())
-		fmt.Fprintf(w, `{"id":"1","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop",`+
-			`"message":{"role":"assistant","content":"hello %s"}}]}`, id)
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s said %s", id, body)
 	})))
 	defer gateway.Close()
 
-	ask := func(secret string) {
-		client, err := holdfast.New(holdfast.Config{Endpoints: []holdfast.Endpoint{{
-			Name: "gateway", Provider: "openai-compatible", URL: gateway.URL, Proxy: "direct",
-			Signing: &holdfast.Signing{ClientID: "client1", SecretSource: holdfast.Literal(secret)},
-		}}})
+	const body = `{"model":"smart"}`
+	for _, secret := range []string{"the secret", "another"} {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(body))
+		req, err := http.NewRequest(http.MethodPost, gateway.URL, strings.NewReader(body))
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		defer client.Close()
-		answer, err := client.Chat(context.Background(), &holdfast.ChatRequest{Model: "m", Messages: holdfast.Ask("Who am I?")})
+		req.Header.Set("X-Client-ID", "client1")
+		req.Header.Set("X-Signature", hex.EncodeToString(mac.Sum(nil)))
+		resp, err := gateway.Client().Do(req)
 		if err != nil {
-			fmt.Println(holdfast.KindOf(err))
+			fmt.Println(err)
 			return
 		}
-		fmt.Println(answer.Text())
+		answer, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		fmt.Println(resp.StatusCode, strings.TrimSpace(string(answer)))
 	}
-	ask("the secret")
-	ask("another")
 	// Output:
-	// hello client1
-	// bad key
+	// 200 client1 said {"model":"smart"}
+	// 401 {"error":{"type":"unauthorized","message":"unknown client or wrong signature"}}
 }
