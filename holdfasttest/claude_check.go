@@ -116,9 +116,9 @@ func (c claude) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 		p := c.problem(ModelMissing, 0, model)
 		return nil, &p
 	}
-	a := &ask{model: model, stream: flag(m, "stream"), size: len(body), fields: m}
+	a := &ask{model: model, stream: flag(m, "stream"), size: sizeOf(m), fields: m}
 	if count {
-		a.plain = object{"input_tokens", tokens(len(body)) + 3}
+		a.plain = object{"input_tokens", promptTokens(a)}
 	}
 	facts := claudeModelOf(model)
 	display := text(sub(m, "thinking"), "display")

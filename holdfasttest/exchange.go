@@ -31,7 +31,7 @@ type provider interface {
 type ask struct {
 	model  string
 	stream bool
-	size   int // of the request in bytes
+	size   int // of what the model reads, in bytes
 	fields map[string]any
 	form   form
 	// plain is the whole answer to a request that is no question, such as the list of models.
@@ -110,9 +110,11 @@ func (x *exchange) fail(a *answer, p *problem) {
 	x.body(a, body)
 }
 
-func (x *exchange) send(status int, contentType string, body []byte) {
-	x.head(&answer{}, status, contentType, nil)
-	x.body(&answer{}, body)
+// plain answers a request that is no question.
+func (x *exchange) plain(v any) {
+	a := &answer{}
+	x.head(a, http.StatusOK, "application/json", nil)
+	x.body(a, encode(v))
 }
 
 // play gives the answer, with everything that is to go wrong.

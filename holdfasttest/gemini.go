@@ -129,16 +129,17 @@ func (g gemini) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	if err != nil {
 		return nil, geminiInvalid("Invalid JSON payload received. %v", err)
 	}
-	a := &ask{model: model, stream: method == "streamGenerateContent", size: len(body)}
+	m, _ = geminiShape.camel(m).(map[string]any)
+	a := &ask{model: model, stream: method == "streamGenerateContent", size: sizeOf(m)}
 	switch method {
 	case "countTokens":
-		a.plain = object{"totalTokens", tokens(len(body)) + 3, "promptTokensDetails", list{object{"modality", "TEXT", "tokenCount", tokens(len(body)) + 3}}}
+		n := promptTokens(a)
+		a.plain = object{"totalTokens", n, "promptTokensDetails", list{object{"modality", "TEXT", "tokenCount", n}}}
 		return a, nil
 	case "generateContent", "streamGenerateContent":
 	default:
 		return nil, &problem{status: 404, kind: "NOT_FOUND", message: "Method not found."}
 	}
-	m, _ = geminiShape.camel(m).(map[string]any)
 	if p := geminiCheck(m, geminiModelOf(model), model); p != nil {
 		return nil, p
 	}

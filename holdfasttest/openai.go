@@ -129,7 +129,7 @@ func (o openAI) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	case r.URL.Path == "/v1/responses":
 		read = o.responses
 	case r.URL.Path == "/v1/responses/input_tokens":
-		return &ask{plain: object{"object", "response.input_tokens", "input_tokens", tokens(len(body)) + 3}}, nil
+		read = o.countInput
 	default:
 		return nil, o.noSuchPath(r)
 	}
@@ -149,8 +149,16 @@ func (o openAI) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	a.model, a.stream, a.size, a.fields = model, flag(m, "stream"), len(body), m
+	a.model, a.stream, a.size, a.fields = model, flag(m, "stream"), sizeOf(m), m
 	return a, nil
+}
+
+func (o openAI) countInput(m map[string]any) (*ask, *problem) {
+	a, p := o.responses(m)
+	if p == nil {
+		a.plain = object{"object", "response.input_tokens", "input_tokens", promptTokens(&ask{size: sizeOf(m)})}
+	}
+	return a, p
 }
 
 func (o openAI) admit(s *Server, r *http.Request) *problem {

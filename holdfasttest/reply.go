@@ -154,12 +154,25 @@ func (a *answer) estimate() {
 	if a.Usage != (Usage{}) {
 		return
 	}
-	a.Usage.Input = tokens(a.ask.size) + 3
+	a.Usage.Input = promptTokens(a.ask)
 	a.Usage.Reasoning = tokens(len(a.Thinking))
 	a.Usage.Output = a.Usage.Reasoning + tokens(len(a.Text)) + tokens(len(a.Refusal))
 	for _, c := range a.ToolCalls {
 		a.Usage.Output += 8 + tokens(len(c.Name)+len(c.Args))
 	}
+}
+
+func promptTokens(a *ask) int { return tokens(a.size) + 3 }
+
+// sizeOf returns the size of what the model reads of a request.
+func sizeOf(m map[string]any) int {
+	size := 0
+	for _, name := range []string{"messages", "system", "tools", "input", "instructions", "contents", "systemInstruction"} {
+		if has(m, name) {
+			size += len(encode(m[name]))
+		}
+	}
+	return size
 }
 
 func tokens(bytes int) int { return (bytes + 3) / 4 }

@@ -136,7 +136,7 @@ func (f responsesForm) call(a *answer, i int, c ToolCall) responsesItem {
 		for _, t := range fragments(c.Args, 12) {
 			st.add(content, "response.function_call_arguments.delta", "item_id", id, "output_index", index, "delta", t)
 		}
-		st.add(frame, "response.function_call_arguments.done", "item_id", id, "output_index", index, "name", c.Name, "arguments", c.Args)
+		st.add(frame, "response.function_call_arguments.done", "item_id", id, "output_index", index, "arguments", c.Args)
 	}}
 }
 
@@ -182,7 +182,7 @@ func (f responsesForm) response(a *answer, status string, output list, failure a
 		"prompt_cache_options",
 		object{"mode", "implicit", "ttl", "30m", "comparison_response_id", nil},
 		"reasoning", or("reasoning", object{"effort", nil, "summary", nil}), "safety_identifier", or("safety_identifier", nil),
-		"service_tier", "default", "store", or("store", true), "temperature", or("temperature", 1), "text",
+		"service_tier", "default", "temperature", or("temperature", 1), "text",
 		or("text", object{"format", object{"type", "text"}, "verbosity", "medium"}), "tool_choice", or("tool_choice", "auto"),
 		"tools", or("tools", list{}), "top_logprobs", 0, "top_p", or("top_p", 1), "truncation", or("truncation", "disabled"),
 		"usage", usage, "user", or("user", nil), "metadata", or("metadata", object{}), "access_programs",

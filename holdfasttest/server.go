@@ -24,7 +24,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -132,7 +131,6 @@ func loopback(d Dialect, start func(*httptest.Server)) *Server {
 	h.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	h.Config.ConnContext = memhttp.WithConn
 	h.Config.Protocols = memhttp.Protocols()
-	h.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(h)
 	s.URL, s.client = h.URL, h.Client
 	s.shut = func() { cancel(); h.CloseClientConnections(); h.Close() }
@@ -237,7 +235,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.log.Model, x.log.Stream = a.model, a.stream
 	s.mu.Unlock()
 	if a.plain != nil {
-		x.send(http.StatusOK, "application/json", encode(a.plain))
+		x.plain(a.plain)
 		return
 	}
 	x.play(newAnswer(s.next(), a, x.n))

@@ -3,8 +3,6 @@ package memhttp
 import (
 	"context"
 	"crypto/tls"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -47,7 +45,6 @@ func (n *Network) serve(host, port string, h http.Handler, secure bool) *Server 
 		Handler:     s.counted(h),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: WithConn,
-		ErrorLog:    log.New(io.Discard, "", 0),
 		Protocols:   Protocols(),
 	}
 	run := func() error { return s.http.Serve(l) }
