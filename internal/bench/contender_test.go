@@ -45,7 +45,7 @@ type answer struct {
 }
 
 // contenders are measured against floor.
-var contenders = []contender{anthropicSDK, openaiSDK}
+var contenders = []contender{holdfastClient, anthropicSDK, openaiSDK}
 
 func (c contender) speaks(d dialect) bool { return slices.Contains(c.dialects, d) }
 

@@ -8,7 +8,7 @@ import (
 
 // lawful are the contenders that the laws hold for. The laws count allocations, which are exact: they do not depend on the
 // machine or its load.
-var lawful = []contender{}
+var lawful = []contender{holdfastClient}
 
 // least returns the smallest cost of an operation in several tries: a collection in between, which empties pools, or a
 // connection that net/http tends in the background can only add to it.
