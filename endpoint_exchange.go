@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -132,8 +133,9 @@ type exchange struct {
 	header      http.Header // beyond the shared one; nil for most
 	buffer      *[]byte     // where the body was encoded, from the pool
 	body        []byte
-	out         atomic.Int32 // how many readers of the body the transport still holds
-	sent        atomic.Bool  // whether any of the body was read by the transport
+	trace       httptrace.ClientTrace
+	out         atomic.Int32 // how many sendings the transport may still read the body for
+	sent        atomic.Bool  // whether the transport began to write the request
 }
 
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
@@ -183,7 +185,17 @@ func (x *exchange) sign(ctx context.Context, req *http.Request) error {
 	return x.endpoint.signer.sign(ctx, req, x.body)
 }
 
-// open returns a reader over the body for one sending.
+// watch returns a context that lets the exchange know when the transport begins and ends to write it.
+func (x *exchange) watch(ctx context.Context) context.Context {
+	x.trace = httptrace.ClientTrace{
+		GotConn:      func(httptrace.GotConnInfo) { x.out.Add(1) },
+		WroteHeaders: func() { x.sent.Store(true) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { x.out.Add(-1) },
+	}
+	return httptrace.WithClientTrace(ctx, &x.trace)
+}
+
+// open returns a reader over the body for one sending through a transport that need not know of traces.
 func (x *exchange) open() *bodyReader {
 	x.out.Add(1)
 	return &bodyReader{x: x, rest: x.body}

@@ -90,12 +90,22 @@ func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Er
 }
 
 // send makes one round trip. http.Client is not involved: nothing is followed and nothing is added.
+//
+// The body is a bytes.Reader if it can be: net/http knows that such a body does not block, and writes it in one piece with
+// the headers. Any other takes a second write, and over TLS a second record.
 func (x *exchange) send(ctx context.Context) (*http.Response, error) {
+	if !x.endpoint.wrapped {
+		ctx = x.watch(ctx)
+	}
 	req, err := x.request(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req.Body = x.open()
+	if x.endpoint.wrapped {
+		req.Body = x.open()
+	} else {
+		req.Body = io.NopCloser(bytes.NewReader(x.body))
+	}
 	return x.endpoint.roundTripper.RoundTrip(req)
 }
 
