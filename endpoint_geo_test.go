@@ -20,7 +20,7 @@ func TestLocator(t *testing.T) {
 	tests := []struct {
 		name       string
 		locator    *locator
-		ctx        context.Context
+		ctx        context.Context //nolint:containedctx // it is what the case is about
 		code, from string
 	}{
 		{"address", with, ip("175.16.199.1"), "CN", "GeoIP"},

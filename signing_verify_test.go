@@ -147,7 +147,7 @@ func checkRefusal(t *testing.T, resp *http.Response, message string) {
 	if got := resp.Header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("got the content type %q", got)
 	}
-	if got := resp.Header.Get("WWW-Authenticate"); (got == "body-hmac") != (resp.StatusCode == 401) {
+	if got := resp.Header.Get("WWW-Authenticate"); (got == "body-hmac") != (resp.StatusCode == http.StatusUnauthorized) {
 		t.Errorf("got WWW-Authenticate %q with %d", got, resp.StatusCode)
 	}
 }

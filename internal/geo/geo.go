@@ -18,7 +18,7 @@ import (
 const checkEvery = time.Second
 
 // maxSize bounds what is read into memory. The largest databases have some hundred megabytes.
-const maxSize = 2 << 30
+const maxSize = 1 << 30
 
 // Database is a database file that may appear, change and vanish while it is used. Safe for concurrent use.
 //

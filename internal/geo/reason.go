@@ -7,7 +7,7 @@ type Reason string
 const (
 	// Missing: there is no such file, or no path was given.
 	Missing Reason = "database missing"
-	// Unreadable: the file is there but cannot be read, is no regular file, or is larger than 2 GiB.
+	// Unreadable: the file is there but cannot be read, is no regular file, or is larger than 1 GiB.
 	Unreadable Reason = "database unreadable"
 	// Corrupt: the file is not a MaxMind database, or is a damaged one.
 	Corrupt Reason = "database corrupt"
