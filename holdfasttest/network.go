@@ -48,7 +48,7 @@ func (n *Network) Client() *http.Client { return &http.Client{Transport: n.net.T
 // Refuse makes new connections to the host fail as if its server were down.
 func (n *Network) Refuse(host string) { n.net.SetFault(host, memhttp.Refuse) }
 
-// Swallow makes new connections to the host wait for their context, as a firewall that drops packets.
+// Swallow makes new connections to the host wait for their context, or two minutes, as a firewall that drops packets.
 func (n *Network) Swallow(host string) { n.net.SetFault(host, memhttp.Swallow) }
 
 // Unplug makes new connections to the host fail at once as unreachable.

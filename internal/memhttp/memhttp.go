@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Network is a set of hosts. A name nobody listens on does not resolve. The zero value is an empty network.
@@ -25,6 +26,7 @@ type Network struct {
 	servers   []*Server
 	dialled   int
 	authority *authority
+	closed    chan struct{}
 }
 
 // Fault is what is wrong with the way to a host.
@@ -35,7 +37,8 @@ const (
 	NoFault Fault = iota
 	// Refuse refuses every connection, as a host whose server is down.
 	Refuse
-	// Swallow never answers, as a firewall that drops packets: a dial waits for its context.
+	// Swallow never answers, as a firewall that drops packets: a dial waits for its context, at most as long as Linux does,
+	// and fails when the network is closed. The dials of net/http outlive the request that began them.
 	Swallow
 	// Unreachable fails at once, as a machine whose link is down.
 	Unreachable
@@ -89,8 +92,7 @@ func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	}
 	switch {
 	case fault == Swallow:
-		<-ctx.Done()
-		return failed(ctx.Err())
+		return failed(n.swallow(ctx))
 	case fault == Unreachable:
 		return failed(os.NewSyscallError("connect", syscall.ENETUNREACH))
 	case fault == NoName || !known:
@@ -109,6 +111,32 @@ func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	}
 }
 
+// patience is how long Linux repeats a SYN by default.
+const patience = 127 * time.Second
+
+func (n *Network) swallow(ctx context.Context) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return os.NewSyscallError("connect", syscall.ETIMEDOUT)
+	case <-n.done():
+		return net.ErrClosed
+	}
+}
+
+// done is closed by Close.
+func (n *Network) done() chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed == nil {
+		n.closed = make(chan struct{})
+	}
+	return n.closed
+}
+
 // CA returns the pool that trusts the network's TLS servers.
 func (n *Network) CA() *x509.CertPool { return n.trust().pool }
 
@@ -122,11 +150,17 @@ func (n *Network) Transport() *http.Transport {
 	}
 }
 
-// Close closes every server of the network and waits for their handlers.
+// Close closes every server of the network and waits for their handlers. It may be called more than once.
 func (n *Network) Close() {
+	done := n.done()
 	n.mu.Lock()
 	servers := n.servers
 	n.servers = nil
+	select {
+	case <-done:
+	default:
+		close(done)
+	}
 	n.mu.Unlock()
 	for _, s := range servers {
 		s.Close()

@@ -92,6 +92,7 @@ func TestWaysFail(t *testing.T) {
 		{"refused", "a.test:80", memhttp.Refuse, is(syscall.ECONNREFUSED)},
 		{"unreachable", "a.test:80", memhttp.Unreachable, is(syscall.ENETUNREACH)},
 		{"swallowed", "a.test:80", memhttp.Swallow, is(context.DeadlineExceeded)},
+		{"swallowed for long", "slow.test:80", memhttp.Swallow, is(syscall.ETIMEDOUT)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +102,12 @@ func TestWaysFail(t *testing.T) {
 				defer n.Close()
 				n.Serve("a.test", http.HandlerFunc(hello))
 				n.SetFault("a.test", tt.fault)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				n.SetFault("slow.test", tt.fault)
+				wait := time.Minute
+				if tt.host == "slow.test:80" {
+					wait = time.Hour
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), wait)
 				defer cancel()
 				c, err := n.Dial(ctx, "tcp", tt.host)
 				if err == nil {
