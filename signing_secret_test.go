@@ -43,7 +43,7 @@ func holders() map[string]any {
 
 // leaks reports whether the secret shows in text, plainly or as the hexadecimal that %x prints.
 func leaks(text string) bool {
-	low, decimals := strings.ToLower(text), fmt.Sprint([]byte(testSecret)) // %d prints the latter
+	low, decimals := strings.ToLower(text), fmt.Sprintf("%d", []byte(testSecret))
 	return strings.Contains(text, testSecret) || strings.Contains(low, fmt.Sprintf("%x", testSecret)) ||
 		strings.Contains(low, fmt.Sprintf("% x", testSecret)) || strings.Contains(text, decimals)
 }
