@@ -77,7 +77,7 @@ func (m claudeModel) noForcedTool() bool { return m.alwaysThinks() && m.version 
 func (m claudeModel) hidesThinking() bool { return m.newThinking() }
 
 func (m claudeModel) systemTurns() bool {
-	return m.version >= 500 && !(m.family == "sonnet" && m.version == 500) || m.family == "opus" && m.version >= 408
+	return m.version >= 500 && (m.family != "sonnet" || m.version != 500) || m.family == "opus" && m.version >= 408
 }
 
 func invalid(format string, args ...any) *problem {
@@ -90,9 +90,9 @@ func (c claude) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	}
 	count := r.URL.Path == "/v1/messages/count_tokens"
 	switch {
-	case r.Method == "GET" && r.URL.Path == "/v1/models":
+	case r.Method == http.MethodGet && r.URL.Path == "/v1/models":
 		return &ask{plain: c.models(s)}, nil
-	case r.Method == "GET" && strings.HasPrefix(r.URL.Path, "/v1/models/"):
+	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/models/"):
 		name := strings.TrimPrefix(r.URL.Path, "/v1/models/")
 		if !s.has(name) {
 			p := c.problem(ModelMissing, 0, name)
@@ -101,7 +101,7 @@ func (c claude) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 		return &ask{plain: claudeModelInfo(name)}, nil
 	case r.URL.Path != "/v1/messages" && !count:
 		return nil, &problem{status: 404, kind: "not_found_error", message: "Not Found"}
-	case r.Method != "POST":
+	case r.Method != http.MethodPost:
 		return nil, &problem{status: 405, kind: "invalid_request_error", message: "Method Not Allowed"}
 	}
 	m, err := parse(body)

@@ -8,7 +8,7 @@ import (
 
 var claudeCallID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
-// claudeTurn is a message with its content as blocks. Neighbours of the same role are one turn.
+// claudeTurn is a message with its content as blocks. Neighbors of the same role are one turn.
 type claudeTurn struct {
 	role   string
 	index  int // of its last message
@@ -81,13 +81,13 @@ func claudeRole(role string, i int, before []claudeTurn, facts claudeModel) *pro
 func claudeContent(msg map[string]any, i int, last bool) ([]map[string]any, *problem) {
 	switch c := msg["content"].(type) {
 	case string:
-		if c == "" && !(last && text(msg, "role") == "assistant") {
+		if c == "" && (!last || text(msg, "role") != "assistant") {
 			return nil, invalid("messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
 		}
 		return []map[string]any{{"type": "text", "text": c}}, nil
 	case []any:
 		blocks := objects(c)
-		if len(blocks) == 0 && !(last && text(msg, "role") == "assistant") {
+		if len(blocks) == 0 && (!last || text(msg, "role") != "assistant") {
 			return nil, invalid("messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
 		}
 		for j, b := range blocks {

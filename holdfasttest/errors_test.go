@@ -204,7 +204,7 @@ func TestWhoMayAsk(t *testing.T) {
 			defer s.Close()
 			s.Keys("good")
 			path, body := question(tt.way, false)
-			req, _ := http.NewRequest("POST", s.URL+path, strings.NewReader(body))
+			req, _ := http.NewRequest(http.MethodPost, s.URL+path, strings.NewReader(body))
 			req.Header = tt.header
 			if _, ok := tt.header["Anthropic-Version"]; !ok {
 				req.Header.Set("Anthropic-Version", "2023-06-01")
@@ -234,7 +234,7 @@ func TestModels(t *testing.T) {
 		{holdfasttest.Gemini, "/v1beta/models", "/v1beta/models/known"},
 	}
 	get := func(s *holdfasttest.Server, path string) (int, string) {
-		req, _ := http.NewRequest("GET", s.URL+path, nil)
+		req, _ := http.NewRequest(http.MethodGet, s.URL+path, nil)
 		req.Header = http.Header{"Anthropic-Version": {"2023-06-01"}}
 		switch path[:6] {
 		case "/v1bet":

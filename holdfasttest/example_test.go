@@ -20,7 +20,7 @@ func ExampleNewServer() {
 
 	ask := `{"model":"claude-opus-5-5","max_tokens":100,"messages":[{"role":"user","content":"Why is the sky blue?"}]}`
 	for range 2 {
-		req, _ := http.NewRequest("POST", s.URL+"/v1/messages", strings.NewReader(ask))
+		req, _ := http.NewRequest(http.MethodPost, s.URL+"/v1/messages", strings.NewReader(ask))
 		req.Header.Set("X-Api-Key", "any")
 		req.Header.Set("Anthropic-Version", "2023-06-01")
 		res, err := s.Client().Do(req)

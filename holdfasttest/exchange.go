@@ -3,7 +3,6 @@ package holdfasttest
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -292,8 +291,14 @@ func (x *exchange) strike(a *answer, ping func() error) {
 	}
 }
 
+// settling is how long HTTP/2 is given to send what was written, which its server does in a goroutine of its own.
+const settling = 10 * time.Millisecond
+
 // hangUp closes the connection and ends the handler.
 func (x *exchange) hangUp(reset bool) {
+	if x.r.ProtoMajor == 2 {
+		x.pause(settling)
+	}
 	x.note(func(r *Request) { r.Done = true })
 	c := memhttp.Conn(x.r.Context())
 	if c == nil {
@@ -316,7 +321,7 @@ func (x *exchange) wait(d time.Duration, alive *lifeSigns) bool {
 		if alive != nil && alive.every > 0 {
 			step = min(d, alive.every)
 		}
-		pause(ctx, step)
+		x.pause(step)
 		if d -= step; d > 0 && alive.send() != nil {
 			return false
 		}
@@ -329,12 +334,13 @@ type lifeSigns struct {
 	send  func() error
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// pause passes the time, unless the client leaves.
+func (x *exchange) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-ctx.Done():
+	case <-x.r.Context().Done():
 	}
 }
 

@@ -1,7 +1,7 @@
 package holdfasttest
 
 // Fault is one way in which an answer breaks. Those that speak of a stream break an answer that is not streamed in the middle of
-// its body.
+// its body. Over HTTP/2 a connection closes 10 ms late, so that what was sent is out.
 type Fault string
 
 // The faults.

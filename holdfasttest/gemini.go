@@ -118,10 +118,10 @@ func (g gemini) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	if p := g.admit(s, r, path != nil && path[1] != ""); p != nil {
 		return nil, p
 	}
-	if r.Method == "GET" {
+	if r.Method == http.MethodGet {
 		return g.lookUp(s, r.URL.Path)
 	}
-	if path == nil || r.Method != "POST" {
+	if path == nil || r.Method != http.MethodPost {
 		return nil, &problem{status: 404, bare: "<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title>"}
 	}
 	model, method := path[2], path[3]

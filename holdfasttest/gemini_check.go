@@ -176,7 +176,7 @@ type geminiTurn struct {
 	other            bool     // holds something else too
 }
 
-// geminiTurns joins neighbours of the same role.
+// geminiTurns joins neighbors of the same role.
 func geminiTurns(contents []map[string]any) []geminiTurn {
 	var turns []geminiTurn
 	for _, c := range contents {

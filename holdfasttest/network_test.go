@@ -32,7 +32,7 @@ func ExampleNetwork() {
 		ForceAttemptHTTP2: true,
 	}} // network.Client returns the same
 	ask := `{"model":"claude-opus-5-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"Well?"}]}`
-	req, _ := http.NewRequest("POST", "https://claude.test/v1/messages", strings.NewReader(ask))
+	req, _ := http.NewRequest(http.MethodPost, "https://claude.test/v1/messages", strings.NewReader(ask))
 	req.Header.Set("X-Api-Key", "any")
 	req.Header.Set("Anthropic-Version", "2023-06-01")
 	res, err := client.Do(req)

@@ -116,12 +116,12 @@ func (o openAI) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	if p := o.admit(s, r); p != nil {
 		return nil, p
 	}
-	if r.Method == "GET" {
+	if r.Method == http.MethodGet {
 		return o.lookUp(s, r.URL.Path)
 	}
 	read := o.chat
 	switch {
-	case r.Method != "POST":
+	case r.Method != http.MethodPost:
 		return nil, &problem{status: 405, kind: invalidRequest, message: fmt.Sprintf("Not allowed to %s on %s.", r.Method, r.URL.Path)}
 	case r.URL.Path == "/v1/chat/completions":
 	case o.local:

@@ -67,7 +67,7 @@ func (o openAI) chatMessages(messages []map[string]any) *problem {
 		role := text(msg, "role")
 		if role == "tool" && !o.local {
 			if id := text(msg, "tool_call_id"); !open[id] {
-				return refused(fmt.Sprintf("messages.[%d].role", i), "", "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.")
+				return refused(fmt.Sprintf("messages.[%d].role", i), "", "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.") //nolint:misspell // as the provider spells it
 			}
 		}
 		if role != "tool" && len(open) > 0 && !o.local {

@@ -59,7 +59,7 @@ func (o openAI) responses(m map[string]any) (*ask, *problem) {
 	default:
 		return nil, refused("input", "invalid_type", "Invalid type for 'input': expected one of a string or array of input items, but got %T instead.", input)
 	}
-	if p := responsesSettings(m, items); p != nil {
+	if p := responsesSettings(m); p != nil {
 		return nil, p
 	}
 	reasoning := sub(m, "reasoning")
@@ -173,7 +173,7 @@ func responsesReasoning(it map[string]any, behind []map[string]any, model string
 	return nil
 }
 
-func responsesSettings(m map[string]any, items []map[string]any) *problem {
+func responsesSettings(m map[string]any) *problem {
 	facts, effort := openAIModelOf(text(m, "model")), text(sub(m, "reasoning"), "effort")
 	for i, t := range objects(m["tools"]) {
 		if text(t, "type") != "function" {

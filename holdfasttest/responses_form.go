@@ -4,7 +4,7 @@ import "fmt"
 
 // responsesForm shapes answers of the Responses API.
 type responsesForm struct {
-	summary   bool // reasoning is summarised
+	summary   bool // reasoning is summarized
 	encrypted bool // reasoning is given sealed
 	phases    bool // messages say what they are for
 }

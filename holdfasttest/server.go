@@ -133,7 +133,7 @@ func loopback(d Dialect, start func(*httptest.Server)) *Server {
 	h.Config.Protocols = memhttp.Protocols()
 	start(h)
 	s.URL, s.client = h.URL, h.Client
-	s.shut = func() { cancel(); h.CloseClientConnections(); h.Close() }
+	s.shut = func() { h.CloseClientConnections(); cancel(); h.Close() }
 	if cert := h.Certificate(); cert != nil {
 		pool := x509.NewCertPool()
 		pool.AddCert(cert)

@@ -116,7 +116,7 @@ func dig[T any](v any, path ...string) T {
 
 // ask sends a request with the headers that each provider wants.
 func ask(ctx context.Context, c *http.Client, d holdfasttest.Dialect, url, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, "POST", url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

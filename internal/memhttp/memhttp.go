@@ -24,7 +24,7 @@ type Network struct {
 	hosts     map[string]bool      // every host that ever listened: it resolves
 	faults    map[string]Fault
 	servers   []*Server
-	dialled   int
+	dials     int
 	authority *authority
 	closed    chan struct{}
 }
@@ -84,8 +84,8 @@ func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	}
 	n.mu.Lock()
 	l, fault, known := n.listeners[addr], n.faults[host], n.hosts[host]
-	n.dialled++
-	from := address(fmt.Sprintf("192.0.2.1:%d", 1024+n.dialled%60000))
+	n.dials++
+	from := address(fmt.Sprintf("192.0.2.1:%d", 1024+n.dials%60000))
 	n.mu.Unlock()
 	failed := func(err error) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: address(addr), Err: err}

@@ -186,7 +186,7 @@ func TestClientLeaves(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		start := time.Now()
-		req, _ := http.NewRequestWithContext(ctx, "GET", s.URL, nil)
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 		if _, err := s.Client().Do(req); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the deadline", err)
 		}

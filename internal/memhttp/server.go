@@ -63,11 +63,11 @@ func (n *Network) serve(host, port string, h http.Handler, secure bool) *Server 
 // Client returns a new client for the server's network.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: s.network.Transport()} }
 
-// Close ends the context of every request, closes every connection and waits until all handlers have returned. It may be called
+// Close closes every connection, ends the context of every request and waits until all handlers have returned. It may be called
 // more than once.
 func (s *Server) Close() {
-	s.cancel()
 	_ = s.http.Close()
+	s.cancel()
 	s.serving.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
