@@ -193,7 +193,7 @@ func toolNames(req *ChatRequest) map[string]string {
 func builtinAdapter(provider string) AIServiceAdapter {
 	switch provider {
 	case "claude":
-		return nil
+		return claudeAdapter{}
 	case geminiName:
 		return geminiAdapter{}
 	}
