@@ -466,19 +466,20 @@ func (s *Scanner) word(depth int) bool {
 	k := s.Kind()
 	start := s.pos
 	w := s.literal()
-	ok := false
+	whole := ""
 	switch k {
 	case Number:
-		ok = true
+		return true
 	case True:
-		ok = string(w) == "true"
+		whole = "true"
 	case False:
-		ok = string(w) == "false"
+		whole = "false"
 	case Null:
-		ok = string(w) == "null"
+		whole = "null"
 	}
+	ok := whole != "" && string(w) == whole
 	if !ok {
-		if s.pos < len(s.data) || depth > 0 || len(w) > 5 {
+		if cut := s.pos == len(s.data) && strings.HasPrefix(whole, string(w)); !cut {
 			s.pos = start
 		}
 		s.fail("unexpected character")
