@@ -33,6 +33,9 @@ func (claudeAdapter) Dialect() Dialect { return claudeDialect }
 
 // Encode implements [AIServiceAdapter].
 func (claudeAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, error) {
+	if to.Model == "" {
+		return Encoded{}, &Error{Kind: KindInvalid, Field: "model", Message: "must name a model: Claude has no default"}
+	}
 	e := claudeEncoder{req: req, to: to, model: claudeModelOf(to.Model), out: dst, tail: claudePlace{message: -1}}
 	if err := e.encode(); err != nil {
 		return Encoded{}, err

@@ -227,32 +227,14 @@ func (f *claudeFault) googleKind(status int) Kind {
 	return claudeStatusKind(status)
 }
 
-// claudeStatusKind judges an error of a type that is not known.
+// claudeStatusKind judges an error of a type that is not known. It was Claude's: a 404 is of a model, not of a path, and one
+// that came in a success is the server's.
 func claudeStatusKind(status int) Kind {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return KindInvalid
-	case http.StatusUnauthorized:
-		return KindKey
-	case http.StatusPaymentRequired:
-		return KindBilling
-	case http.StatusForbidden:
-		return KindPermission
-	case http.StatusNotFound:
+	switch {
+	case status < 400:
+		return KindServer
+	case status == http.StatusNotFound:
 		return KindModel
-	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
-		return KindServerTimeout
-	case http.StatusConflict:
-		return KindConflict
-	case http.StatusRequestEntityTooLarge:
-		return KindTooLarge
-	case http.StatusTooManyRequests:
-		return KindRateLimit
-	case http.StatusServiceUnavailable, 529:
-		return KindOverloaded
 	}
-	if status >= 400 && status < 500 {
-		return KindRejected
-	}
-	return KindServer
+	return kindOfStatus(status, false)
 }
