@@ -322,23 +322,30 @@ func FuzzClaudeDecode(f *testing.F) {
 			}
 			return
 		}
-		var message struct {
-			StopReason string `json:"stop_reason"`
-			Content    []struct{ Type, Text string }
-		}
-		if json.Unmarshal(raw, &message) == nil && message.StopReason != "refusal" && json.Valid(raw) && bytes.Count(raw, []byte("content")) == 1 {
-			want := ""
-			for _, b := range message.Content {
-				if b.Type == "text" {
-					want += b.Text
-				}
-			}
-			if got := w.Response().Text(); got != want && !bytes.Contains(raw, []byte("tEx")) && bytes.Count(raw, []byte(`"text"`)) == 2*len(message.Content) {
-				t.Errorf("got %q, want %q", got, want)
-			}
+		if want, ok := claudeText(raw); ok && w.Response().Text() != want {
+			t.Errorf("got %q, want %q", w.Response().Text(), want)
 		}
 		claudeStores(t, w)
 	})
+}
+
+// claudeText reads the text of an answer by other means. It gives up on bodies that readers may take differently, such as
+// those that say something twice.
+func claudeText(raw []byte) (string, bool) {
+	var message map[string]any
+	if json.Unmarshal(raw, &message) != nil || message["stop_reason"] == "refusal" {
+		return "", false
+	}
+	again, _ := json.Marshal(message)
+	blocks, _ := message["content"].([]any)
+	text := ""
+	for _, b := range blocks {
+		block, _ := b.(map[string]any)
+		if piece, ok := block["text"].(string); ok && block["type"] == "text" {
+			text += piece
+		}
+	}
+	return text, bytes.Count(raw, []byte{':'}) == bytes.Count(again, []byte{':'}) // nothing was said twice
 }
 
 func FuzzClaudeError(f *testing.F) {
