@@ -20,8 +20,8 @@ type claudeModel struct {
 	// unasked: the model thinks unless told not to; always: it cannot be told not to.
 	unasked, always bool
 	efforts         []Effort
-	// unforced: tool_choice "any" and "tool" are refused.
-	unforced bool
+	// unforced: tool_choice "any" and "tool" are refused; unforcedBedrock: on Bedrock they are, unless thinking is off.
+	unforced, unforcedBedrock bool
 	// midSystem: messages of the role "system" are accepted in the middle of a conversation.
 	midSystem bool
 	// schemas: output_config.format and strict tools are accepted.
@@ -68,7 +68,7 @@ var claudeModels = []claudeModel{
 	{id: "claude-opus-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true,
 		efforts: claudeEfforts, midSystem: true, schemas: true},
 	{id: "claude-sonnet-5", maxOutput: 128000, sampling: samplingDefaults, adaptive: true, unasked: true,
-		efforts: claudeEfforts, schemas: true},
+		efforts: claudeEfforts, unforcedBedrock: true, schemas: true},
 	{id: "claude-opus-4-8", maxOutput: 128000, sampling: samplingNone, adaptive: true,
 		efforts: claudeEfforts, midSystem: true, schemas: true},
 	{id: "claude-opus-4-7", maxOutput: 128000, sampling: samplingNone, adaptive: true, efforts: claudeEfforts, schemas: true},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonappend"
 )
@@ -72,6 +73,8 @@ func (e *claudeEncoder) writeToolChoice() error {
 		switch {
 		case e.model.unforced:
 			why = "this model cannot be made to call a tool"
+		case e.model.unforcedBedrock && e.thinking != thinkingOff && strings.Contains(e.to.Platform, "bedrock"):
+			why = "on Bedrock this model can be made to call a tool only with reasoning.effort off"
 		case e.thinking == thinkingManual:
 			why = "thinking with a budget leaves the choice to the model"
 		}
