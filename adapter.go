@@ -196,6 +196,10 @@ func builtinAdapter(provider string) AIServiceAdapter {
 		return claudeAdapter{}
 	case geminiName:
 		return geminiAdapter{}
+	case "openai":
+		return openaiAdapter{}
+	case "openai-responses":
+		return responsesAdapter{}
 	}
 	return nil
 }

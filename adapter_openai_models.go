@@ -50,6 +50,25 @@ func (f openaiModelFacts) hasEffort(e Effort) bool {
 	return e == "" || f.Efforts == nil || slices.Contains(f.Efforts, e)
 }
 
+// takesEffort reports whether a request may ask for the level. A model that never reasons is off already.
+func (f openaiModelFacts) takesEffort(e Effort) bool {
+	return f.hasEffort(e) || e == EffortOff && !f.Reasons
+}
+
+// effortWord returns the level in OpenAI's word; "" if nothing need be sent, or the level is not the model's.
+func (f openaiModelFacts) effortWord(e Effort) string {
+	switch {
+	case !f.hasEffort(e):
+		return ""
+	case e == EffortOff:
+		return "none"
+	}
+	return string(e)
+}
+
+// mayReason reports whether the model reasons, as far as is known.
+func (f openaiModelFacts) mayReason() bool { return f.Reasons || f.Efforts == nil }
+
 // openaiModel returns the facts of a model, by its id as OpenAI, Azure and Bedrock spell it: dated, fine-tuned ("ft:…") or
 // behind a prefix such as "us.openai.".
 func openaiModel(model string) openaiModelFacts {
