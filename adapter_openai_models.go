@@ -18,6 +18,8 @@ type openaiModelFacts struct {
 	ToolsOnResponses bool
 	// ResponsesOnly and ChatOnly: the other API does not serve the model.
 	ResponsesOnly, ChatOnly bool
+	// Breakpoints: parts of the prompt can be marked with prompt_cache_breakpoint.
+	Breakpoints bool
 	// Efforts lists the levels that the model has; nil if that is not known.
 	Efforts []Effort
 }
@@ -105,7 +107,7 @@ var (
 // Sources: the constants of openai-go v3.96.0 (a model in ResponsesModel but not in ChatModel is Responses-only) and its
 // comment on stop ("not supported with latest reasoning models o3 and o4-mini"); OpenAI's model pages and reasoning guide,
 // which has sampling go with the effort "none" only, from gpt-5.1 on; that gpt-5.4, 5.5, 5.6 and 6 refuse tools on Chat
-// Completions, from 5.6 on unless the effort is "none", stands in their own 400.
+// Completions, from 5.6 on unless the effort is "none", stands in their own 400; cache breakpoints came with gpt-5.6.
 var openaiModels = []struct {
 	prefix, has string
 	facts       openaiModelFacts
@@ -128,14 +130,14 @@ var openaiModels = []struct {
 	{prefix: "gpt-5-pro", facts: reasoning([]Effort{EffortHigh}).responsesOnly()},
 	{prefix: "gpt-5", has: "-pro", facts: reasoning(effortsPro).responsesOnly()},
 	{prefix: "gpt-5", has: "-codex", facts: reasoning(nil).responsesOnly()},
-	{prefix: "gpt-5.6-cyber", facts: reasoning(nil).responsesOnly()},
-	{prefix: "gpt-6-cyber", facts: reasoning(nil).responsesOnly()},
-	{prefix: "gpt-6-rosalind", facts: reasoning(nil).responsesOnly()},
+	{prefix: "gpt-5.6-cyber", facts: reasoning(nil).responsesOnly().breakpoints()},
+	{prefix: "gpt-6-cyber", facts: reasoning(nil).responsesOnly().breakpoints()},
+	{prefix: "gpt-6-rosalind", facts: reasoning(nil).responsesOnly().breakpoints()},
 	{prefix: "gpt-daybreak", facts: reasoning(nil).responsesOnly()},
 	{prefix: "gpt-rosalind", facts: reasoning(nil).responsesOnly()},
 
-	{prefix: "gpt-6", facts: reasoning(effortsG56).quiet().toolsOnResponses()},
-	{prefix: "gpt-5.6", facts: reasoning(effortsG56).quiet().toolsOnResponses()},
+	{prefix: "gpt-6", facts: reasoning(effortsG56).quiet().toolsOnResponses().breakpoints()},
+	{prefix: "gpt-5.6", facts: reasoning(effortsG56).quiet().toolsOnResponses().breakpoints()},
 	{prefix: "gpt-5.5", facts: reasoning(effortsG52).quiet().toolsOnResponses()},
 	{prefix: "gpt-5.4", facts: reasoning(effortsG52).quiet().toolsOnResponses()},
 	{prefix: "gpt-5.3", facts: reasoning(effortsG52).free()},
@@ -153,7 +155,7 @@ var openaiModels = []struct {
 	{prefix: "gpt-3.5", facts: openaiModelFacts{Efforts: []Effort{}}},
 
 	// A generation younger than this table most likely keeps the rules of its elders.
-	{prefix: "gpt-", facts: reasoning(nil).quiet().toolsOnResponses()},
+	{prefix: "gpt-", facts: reasoning(nil).quiet().toolsOnResponses().breakpoints()},
 }
 
 // reasoning returns the facts of a reasoning model that refuses sampling and stop.
@@ -180,5 +182,10 @@ func (f openaiModelFacts) free() openaiModelFacts {
 
 func (f openaiModelFacts) toolsOnResponses() openaiModelFacts {
 	f.ToolsOnResponses = true
+	return f
+}
+
+func (f openaiModelFacts) breakpoints() openaiModelFacts {
+	f.Breakpoints = true
 	return f
 }

@@ -256,9 +256,10 @@ func (e *responsesEncoder) tools() {
 	}
 }
 
-// instructions writes the system texts as one, a blank line between them.
+// instructions writes the system texts as one, a blank line between them, unless one is marked for the cache: then they are an
+// item of the developer's, which can say so.
 func (e *responsesEncoder) instructions() {
-	if len(e.req.System) == 0 {
+	if len(e.req.System) == 0 || e.systemItem() {
 		return
 	}
 	e.dst = append(e.dst, `,"instructions":"`...)
@@ -274,8 +275,21 @@ func (e *responsesEncoder) instructions() {
 	e.dst = append(e.dst, '"')
 }
 
+// systemItem reports whether the system texts go into the input.
+func (e *responsesEncoder) systemItem() bool {
+	return slices.ContainsFunc(e.req.System, func(t *Text) bool { return e.marks(t.Cache) })
+}
+
 func (e *responsesEncoder) input() error {
 	e.dst = append(e.dst, `,"input":[`...)
+	if e.systemItem() {
+		e.item(RoleDeveloper)
+		e.dst = append(e.dst, '[')
+		for _, t := range e.req.System {
+			e.text("", t, t.Cache)
+		}
+		e.dst = append(e.dst, "]}"...)
+	}
 	for i := range e.req.Messages {
 		e.message, e.inner = i, -1
 		m := &e.req.Messages[i]

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonappend"
@@ -12,12 +13,12 @@ func (e *responsesEncoder) turn(m *Message) error {
 	if role == RoleTool {
 		role = RoleUser
 	}
-	if t, ok := m.Parts[0].(*Text); ok && len(m.Parts) == 1 {
+	if t, ok := m.Parts[0].(*Text); ok && len(m.Parts) == 1 && !e.marks(t.Cache) {
 		e.part = 0
 		e.item(role)
 		e.dst = jsonappend.String(e.dst, t.Text)
+		e.mark(t.Cache)
 		e.dst = append(e.dst, '}')
-		e.cache(t.Cache)
 		return nil
 	}
 	open := false
@@ -56,22 +57,37 @@ func (e *responsesEncoder) item(role Role) {
 	e.dst = append(e.dst, `","content":`...)
 }
 
-// cache notes a hint. OpenAI caches by itself, whatever is marked.
-func (e *responsesEncoder) cache(hint CacheHint) {
-	if hint != "" {
+// marks reports whether a cache hint can be said. Other models of OpenAI's cache by themselves.
+func (e *responsesEncoder) marks(hint CacheHint) bool { return hint != "" && e.model.Breakpoints }
+
+// mark writes a part's cache hint, or notes that it was left out. More marks than OpenAI writes (the last four) are no fault.
+func (e *responsesEncoder) mark(hint CacheHint) {
+	switch {
+	case hint == "":
+	case !e.model.Breakpoints:
 		e.note(e.at(".cache"))
+	case hint == CacheLong:
+		e.dst = append(e.dst, `,"prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}`...)
+	default: // 30 minutes
+		e.dst = append(e.dst, `,"prompt_cache_breakpoint":{"mode":"explicit"}`...)
 	}
+}
+
+// text writes a text that the model is to read.
+func (e *responsesEncoder) text(prefix string, t *Text, hint CacheHint) {
+	e.dst = append(jsonappend.Comma(e.dst), `{"type":"input_text","text":"`...)
+	e.dst = append(e.dst, prefix...)
+	e.dst = jsonappend.Fragment(e.dst, t.Text)
+	e.dst = append(e.dst, '"')
+	e.mark(hint)
+	e.dst = append(e.dst, '}')
 }
 
 // content writes a part of what the model is to read.
 func (e *responsesEncoder) content(p Part) error {
-	e.dst = jsonappend.Comma(e.dst)
 	switch p := p.(type) {
 	case *Text:
-		e.dst = append(e.dst, `{"type":"input_text","text":`...)
-		e.dst = jsonappend.String(e.dst, p.Text)
-		e.dst = append(e.dst, '}')
-		e.cache(p.Cache)
+		e.text("", p, p.Cache)
 		return nil
 	case *Image:
 		return e.image(p)
@@ -84,7 +100,7 @@ func (e *responsesEncoder) content(p Part) error {
 }
 
 func (e *responsesEncoder) image(p *Image) error {
-	e.dst = append(e.dst, `{"type":"input_image","detail":"`...)
+	e.dst = append(jsonappend.Comma(e.dst), `{"type":"input_image","detail":"`...)
 	switch p.Detail {
 	case "low", "high", "original":
 		e.dst = append(e.dst, p.Detail...)
@@ -116,8 +132,8 @@ func (e *responsesEncoder) image(p *Image) error {
 		e.dst = append(e.dst, `","file_id":`...)
 		e.dst = jsonappend.String(e.dst, p.File.ID)
 	}
+	e.mark(p.Cache)
 	e.dst = append(e.dst, '}')
-	e.cache(p.Cache)
 	return nil
 }
 
@@ -130,7 +146,7 @@ func (e *responsesEncoder) file(f *FileRef) error {
 
 // document writes a file. Only one that is sent along can be given a name.
 func (e *responsesEncoder) document(p *Document) error {
-	e.dst = append(e.dst, `{"type":"input_file",`...)
+	e.dst = append(jsonappend.Comma(e.dst), `{"type":"input_file",`...)
 	switch {
 	case len(p.Bytes) > 0:
 		kind, _, _ := strings.Cut(strings.ToLower(p.MIME), "/")
@@ -157,8 +173,8 @@ func (e *responsesEncoder) document(p *Document) error {
 	if p.Name != "" && len(p.Bytes) == 0 {
 		e.note(e.at(".name"))
 	}
+	e.mark(p.Cache)
 	e.dst = append(e.dst, '}')
-	e.cache(p.Cache)
 	return nil
 }
 
@@ -190,21 +206,33 @@ func (e *responsesEncoder) result(r *ToolResult) error {
 	e.dst = append(jsonappend.Comma(e.dst), `{"type":"function_call_output","call_id":`...)
 	e.dst = jsonappend.String(e.dst, responsesCallID(r.CallID))
 	e.dst = append(e.dst, `,"output":`...)
-	e.cache(r.Cache)
-	text, only := onlyText(r.Parts)
-	if only {
-		e.dst = append(e.dst, '"')
-		if r.IsError {
-			e.dst = append(e.dst, "error: "...)
-		}
-		if text != nil {
-			e.dst = jsonappend.Fragment(e.dst, text.Text)
-			e.inner = 0
-			e.cache(text.Cache)
-		}
-		e.dst = append(e.dst, `"}`...)
-		return nil
+	prefix := ""
+	if r.IsError {
+		prefix = "error: "
 	}
+	text, only := onlyText(r.Parts)
+	switch {
+	case only && text.Text != "" && (e.marks(r.Cache) || e.marks(text.Cache)):
+		e.dst = append(e.dst, '[')
+		e.text(prefix, text, cmp.Or(text.Cache, r.Cache))
+		e.dst = append(e.dst, ']')
+	case only:
+		e.dst = append(append(e.dst, '"'), prefix...)
+		e.dst = append(jsonappend.Fragment(e.dst, text.Text), '"')
+		if r.Cache != "" || text.Cache != "" {
+			e.note(e.at(".cache"))
+		}
+	default:
+		if err := e.results(r); err != nil {
+			return err
+		}
+	}
+	e.dst = append(e.dst, '}')
+	return nil
+}
+
+// results writes the parts of a result, each with its own mark: there is none for the whole.
+func (e *responsesEncoder) results(r *ToolResult) error {
 	e.dst = append(e.dst, '[')
 	if r.IsError {
 		e.dst = append(e.dst, `{"type":"input_text","text":"error:"}`...)
@@ -218,7 +246,11 @@ func (e *responsesEncoder) result(r *ToolResult) error {
 			return err
 		}
 	}
-	e.dst = append(e.dst, "]}"...)
+	e.dst = append(e.dst, ']')
+	if r.Cache != "" {
+		e.inner = -1
+		e.note(e.at(".cache"))
+	}
 	return nil
 }
 
@@ -226,7 +258,7 @@ func (e *responsesEncoder) result(r *ToolResult) error {
 func onlyText(parts Parts) (*Text, bool) {
 	switch len(parts) {
 	case 0:
-		return nil, true
+		return new(Text), true
 	case 1:
 		t, ok := parts[0].(*Text)
 		return t, ok
@@ -314,5 +346,7 @@ func (e *responsesEncoder) spoken(p *Text) {
 		e.dst = append(e.dst, "}]"...)
 	}
 	e.dst = append(e.dst, '}')
-	e.cache(p.Cache)
+	if p.Cache != "" { // the API takes no mark on what the model said
+		e.note(e.at(".cache"))
+	}
 }

@@ -152,8 +152,12 @@ func TestResponsesReturns(t *testing.T) {
 		if err != nil || len(got.Notes) > 0 {
 			t.Fatalf("%s: got %v and notes %q", name, err, got.Notes)
 		}
-		var sent struct{ Input []struct{ Type, Phase string } }
-		var had struct{ Output []struct{ Type, Phase string } }
+		var sent struct {
+			Input []struct{ Type, Phase string }
+		}
+		var had struct {
+			Output []struct{ Type, Phase string }
+		}
 		if json.Unmarshal(got.Body, &sent) != nil || json.Unmarshal(raw, &had) != nil {
 			t.Fatal("not JSON")
 		}
