@@ -197,7 +197,7 @@ func builtinAdapter(provider string) AIServiceAdapter {
 	case geminiName:
 		return geminiAdapter{}
 	case "openai":
-		return openaiAdapter{}
+		return openaiAdapter{chat: builtinAdapter("openai-chat")}
 	case "openai-responses":
 		return responsesAdapter{}
 	}
@@ -211,5 +211,5 @@ func wholeFrame(data []byte) bool {
 
 // providerNames lists the providers that holdfast knows.
 func providerNames() []string {
-	return []string{"claude", "openai"}
+	return []string{"claude", "openai", "openai-responses"}
 }
