@@ -201,7 +201,7 @@ func builtinAdapter(provider string) AIServiceAdapter {
 	case "openai-responses":
 		return responsesAdapter{}
 	}
-	return nil
+	return chatAdapterOf(provider)
 }
 
 // wholeFrame reports whether an event that the body ended without a blank line is whole all the same.
