@@ -141,6 +141,9 @@ func (d *chatDecoder) callFor(f *chatFragment, id, name string, hasArgs bool) in
 
 func (d *chatDecoder) newCall(f *chatFragment, id, name string, out *AnswerWriter) int {
 	key := len(d.calls)
+	if slices.ContainsFunc(d.calls, func(c chatCall) bool { return c.id == id }) {
+		id = "" // given twice: no conversation could hold both
+	}
 	c := chatCall{index: -1, id: id, name: name}
 	if f.indexed {
 		c.index = f.index

@@ -290,7 +290,7 @@ func (d *chatDecoder) finish(out *AnswerWriter) error {
 	}
 	out.Stop(stop)
 	if d.counted {
-		d.usage.Exact = d.final || d.whole
+		d.usage.Exact = d.final
 		if json.Valid(d.rawUsage) {
 			d.usage.Raw = bytes.Clone(d.rawUsage)
 		}

@@ -22,8 +22,8 @@ func (d *chatDecoder) count(s *jsonscan.Scanner, out *AnswerWriter) {
 	in := jsonscan.New(raw)
 	c.read(&in)
 	d.rawUsage = append(d.rawUsage[:0], raw...)
-	d.final = d.finished != ""
 	u := c.usage(d.profile)
+	d.final = (d.finished != "" || d.whole) && u.Input+u.Output > 0
 	if d.counted && u.same(&d.usage) {
 		return
 	}
