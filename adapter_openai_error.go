@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,16 +29,10 @@ type chatFailure struct {
 // decodeError reads an error body in any of the forms that servers give it, and judges it. nil means that the body is not the
 // server's. The status may be 200, for errors that come instead of an answer or in the midst of one.
 func (p *chatProfile) decodeError(status int, body []byte) *Error {
-	f := chatFailure{status: status}
-	f.read(bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))), 0)
+	var f chatFailure
+	f.readBody(status, body)
 	if !f.found {
 		return nil
-	}
-	if f.status < 400 {
-		f.status = 0
-		if n, err := strconv.Atoi(f.code); err == nil && n >= 400 && n < 600 {
-			f.status = n
-		}
 	}
 	return &Error{
 		Kind: p.judge(&f), Type: shorten(f.typ, 80), Code: shorten(f.code, 80), Message: shorten(f.message, 300),
@@ -45,8 +40,19 @@ func (p *chatProfile) decodeError(status int, body []byte) *Error {
 	}
 }
 
+// readBody reads an error. Where the status says that all is well, a code that is a status takes its place.
+func (f *chatFailure) readBody(status int, body []byte) {
+	f.read(bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))), 0)
+	if f.status = status; status < 400 {
+		f.status = 0
+		if n, err := strconv.Atoi(f.code); err == nil && n >= 400 && n < 600 {
+			f.status = n
+		}
+	}
+}
+
 // maxErrorNesting bounds how deep errors within errors are followed: gateways wrap them, some as JSON in a string.
-const maxErrorNesting = 4
+const maxErrorNesting = 8
 
 func (f *chatFailure) read(raw []byte, depth int) {
 	if depth > maxErrorNesting || len(raw) == 0 || !json.Valid(raw) {
@@ -189,21 +195,27 @@ func (r *chatErrorRow) holds(f *chatFailure, text string) bool {
 
 // judge finds the meaning of an error: in the server's own rows, in those of every server, and last by its status.
 func (p *chatProfile) judge(f *chatFailure) Kind {
-	text := strings.ToLower(f.message + f.hints)
-	for _, rows := range [...][]chatErrorRow{p.errors, chatErrors} {
-		for i := range rows {
-			if rows[i].holds(f, text) {
-				return rows[i].kind
-			}
-		}
-	}
-	switch {
+	switch row, own := p.row(f); {
+	case own:
+		return p.errors[row].kind
+	case row >= 0:
+		return chatErrors[row].kind
 	case f.status == 0:
 		return KindServer
-	case f.status == http.StatusNotFound && strings.Contains(text, "model"):
+	case f.status == http.StatusNotFound && strings.Contains(strings.ToLower(f.message), "model"):
 		return KindModel
 	}
 	return kindOfStatus(f.status, false)
+}
+
+// row finds the first row that holds, -1 if none does, and whether it is the server's own.
+func (p *chatProfile) row(f *chatFailure) (row int, own bool) {
+	text := strings.ToLower(f.message + f.hints)
+	holds := func(r chatErrorRow) bool { return r.holds(f, text) }
+	if i := slices.IndexFunc(p.errors, holds); i >= 0 {
+		return i, true
+	}
+	return slices.IndexFunc(chatErrors, holds), false
 }
 
 // shorten keeps the beginning of what a server said, without what looks like a key: some quote the one that was sent.
@@ -214,7 +226,7 @@ func shorten(text string, most int) string {
 			text = text[:len(text)-1]
 		}
 	}
-	for _, prefix := range [...]string{"sk-", "gsk_", "xai-", "Bearer "} {
+	for _, prefix := range [...]string{"Bearer ", "sk-", "gsk_", "xai-"} {
 		from := 0
 		for {
 			i := strings.Index(text[from:], prefix)

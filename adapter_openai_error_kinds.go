@@ -5,7 +5,7 @@ package holdfast
 // llama.cpp and vLLM.
 var chatErrors = []chatErrorRow{
 	// Rates and money share a status; the message tells quotas of a day and requests that no minute can hold.
-	{has: "request too large for model", kind: KindRejected}, // larger than the whole minute's budget (unverified)
+	{has: "request too large for", kind: KindRejected}, // larger than the whole minute's budget (unverified)
 	{status: 429, has: "per day", kind: KindQuota},
 	{status: 429, has: "(rpd)", kind: KindQuota},
 	{status: 429, has: "(tpd)", kind: KindQuota},
