@@ -106,8 +106,7 @@ var claudeStops = map[StopReason]string{
 
 // claudeForm shapes answers of the Messages API.
 type claudeForm struct {
-	model claudeModel
-	show  bool // thinking is shown, not only signed
+	show bool // thinking is shown, not only signed
 }
 
 // block is one content block: as it starts, as it is whole, and the deltas between.

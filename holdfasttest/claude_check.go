@@ -122,7 +122,7 @@ func (c claude) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	}
 	facts := claudeModelOf(model)
 	display := text(sub(m, "thinking"), "display")
-	a.form = claudeForm{model: facts, show: display == "summarized" || display != "omitted" && !facts.hidesThinking()}
+	a.form = claudeForm{show: display == "summarized" || display != "omitted" && !facts.hidesThinking()}
 	return a, nil
 }
 

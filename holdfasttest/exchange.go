@@ -300,7 +300,7 @@ func (x *exchange) hangUp(reset bool) {
 		x.pause(settling)
 	}
 	x.note(func(r *Request) { r.Done = true })
-	c := memhttp.Conn(x.r.Context())
+	c := memhttp.Conn(x.r)
 	if c == nil {
 		c, _, _ = http.NewResponseController(x.w).Hijack() // nil on HTTP/2
 	}

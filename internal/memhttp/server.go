@@ -107,9 +107,9 @@ func WithConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// Conn returns the connection beneath the request of ctx, that below TLS if there is any. It is nil on a server without WithConn.
-func Conn(ctx context.Context) net.Conn {
-	c, _ := ctx.Value(connKey{}).(net.Conn)
+// Conn returns the connection that a request came by, that below TLS if there is any. It is nil on a server without WithConn.
+func Conn(r *http.Request) net.Conn {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	if t, ok := c.(*tls.Conn); ok {
 		return t.NetConn()
 	}
