@@ -48,36 +48,64 @@ var (
 // sampling, thinking, forced tools), effort, mid-conversation system messages and structured outputs; state of November 2026.
 // What those pages leave open is marked.
 var claudeModels = []claudeModel{
-	{id: "claude-fable-5-1", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true},
-	{id: "claude-mythos-5-1", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true}, // as Fable 5.1 (unverified)
-	{id: "claude-opus-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true},
+	{
+		id: "claude-fable-5-1", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true,
+	},
+	{
+		id: "claude-mythos-5-1", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true,
+	}, // as Fable 5.1 (unverified)
+	{
+		id: "claude-opus-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, unforced: true, midSystem: true, schemas: true,
+	},
 	// Whether Sonnet 5.5 and Haiku 5.5 take the role "system" is open; folding it into the user's turn is always accepted.
-	{id: "claude-sonnet-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, unforced: true, schemas: true},
-	{id: "claude-haiku-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true,
-		efforts: claudeEfforts, schemas: true},
-	{id: "claude-fable-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, midSystem: true, schemas: true},
-	{id: "claude-mythos-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
-		efforts: claudeEfforts, midSystem: true, schemas: true},
-	{id: "claude-mythos-preview", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true, unasked: true,
-		efforts: claudeEfforts46, schemas: true}, // all but budget unverified
-	{id: "claude-opus-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true,
-		efforts: claudeEfforts, midSystem: true, schemas: true},
-	{id: "claude-sonnet-5", maxOutput: 128000, sampling: samplingDefaults, adaptive: true, unasked: true,
-		efforts: claudeEfforts, unforcedBedrock: true, schemas: true},
-	{id: "claude-opus-4-8", maxOutput: 128000, sampling: samplingNone, adaptive: true,
-		efforts: claudeEfforts, midSystem: true, schemas: true},
+	{
+		id: "claude-sonnet-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, unforced: true, schemas: true,
+	},
+	{
+		id: "claude-haiku-5-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true,
+		efforts: claudeEfforts, schemas: true,
+	},
+	{
+		id: "claude-fable-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, midSystem: true, schemas: true,
+	},
+	{
+		id: "claude-mythos-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true, always: true,
+		efforts: claudeEfforts, midSystem: true, schemas: true,
+	},
+	{
+		id: "claude-mythos-preview", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true, unasked: true,
+		efforts: claudeEfforts46, schemas: true,
+	}, // all but budget unverified
+	{
+		id: "claude-opus-5", maxOutput: 128000, sampling: samplingNone, adaptive: true, unasked: true,
+		efforts: claudeEfforts, midSystem: true, schemas: true,
+	},
+	{
+		id: "claude-sonnet-5", maxOutput: 128000, sampling: samplingDefaults, adaptive: true, unasked: true,
+		efforts: claudeEfforts, unforcedBedrock: true, schemas: true,
+	},
+	{
+		id: "claude-opus-4-8", maxOutput: 128000, sampling: samplingNone, adaptive: true,
+		efforts: claudeEfforts, midSystem: true, schemas: true,
+	},
 	{id: "claude-opus-4-7", maxOutput: 128000, sampling: samplingNone, adaptive: true, efforts: claudeEfforts, schemas: true},
-	{id: "claude-opus-4-6", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true,
-		efforts: claudeEfforts46, schemas: true},
-	{id: "claude-sonnet-4-6", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true,
-		efforts: claudeEfforts46, schemas: true},
-	{id: "claude-opus-4-5", maxOutput: 64000, prefill: true, sampling: samplingOne, budget: true,
-		efforts: claudeEfforts45, schemas: true},
+	{
+		id: "claude-opus-4-6", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true,
+		efforts: claudeEfforts46, schemas: true,
+	},
+	{
+		id: "claude-sonnet-4-6", maxOutput: 128000, sampling: samplingOne, budget: true, adaptive: true,
+		efforts: claudeEfforts46, schemas: true,
+	},
+	{
+		id: "claude-opus-4-5", maxOutput: 64000, prefill: true, sampling: samplingOne, budget: true,
+		efforts: claudeEfforts45, schemas: true,
+	},
 	{id: "claude-sonnet-4-5", maxOutput: 64000, prefill: true, sampling: samplingOne, budget: true, schemas: true},
 	{id: "claude-haiku-4-5", maxOutput: 64000, prefill: true, sampling: samplingOne, budget: true, schemas: true},
 	// The largest outputs of what follows are from pages that are gone (unverified).
