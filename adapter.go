@@ -194,12 +194,12 @@ func builtinAdapter(provider string) AIServiceAdapter {
 	switch provider {
 	case "claude":
 		return claudeAdapter{}
-	case geminiName:
-		return geminiAdapter{}
 	case "openai":
-		return openaiAdapter{chat: builtinAdapter("openai-chat")}
+		return openaiAdapter{chat: chatAdapterOf("openai-chat")}
 	case "openai-responses":
 		return responsesAdapter{}
+	case geminiName:
+		return geminiAdapter{}
 	}
 	return chatAdapterOf(provider)
 }
@@ -211,5 +211,9 @@ func wholeFrame(data []byte) bool {
 
 // providerNames lists the providers that holdfast knows.
 func providerNames() []string {
-	return []string{"claude", "openai", "openai-responses"}
+	names := []string{"claude", "openai", "openai-responses", geminiName}
+	for i := range chatProfiles {
+		names = append(names, chatProfiles[i].provider)
+	}
+	return names
 }

@@ -24,6 +24,7 @@ type AnswerWriter struct {
 	visible  bool // something the caller can see was written
 	done     bool
 	usage    Usage
+	notes    []string
 	counts   []Usage // what usage events point to, which must not change under their reader
 }
 
@@ -330,6 +331,9 @@ func (w *AnswerWriter) Done() {
 	}
 	w.close()
 }
+
+// Note adds a remark about how the answer came, for the [Trail]. It quotes nothing of the answer.
+func (w *AnswerWriter) Note(remark string) { w.notes = append(w.notes, remark) }
 
 // IsDone reports whether Done was called.
 func (w *AnswerWriter) IsDone() bool { return w.done }

@@ -246,6 +246,7 @@ func (d *claudeStream) messageStop(out *AnswerWriter) error {
 // End implements [StreamDecoder]. Behind a stop_reason nothing of the answer can be missing but message_stop.
 func (d *claudeStream) End(out *AnswerWriter) {
 	if d.ended.reason != "" {
+		out.Note("the stream ended after its stop reason, without message_stop")
 		d.done(out)
 	}
 }

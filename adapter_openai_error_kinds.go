@@ -9,6 +9,8 @@ var chatErrors = []chatErrorRow{
 	{status: 429, has: "per day", kind: KindQuota},
 	{status: 429, has: "(rpd)", kind: KindQuota},
 	{status: 429, has: "(tpd)", kind: KindQuota},
+	{status: 408, typ: "server_error", kind: KindServerTimeout},
+	{status: 504, typ: "server_error", kind: KindServerTimeout},
 	{code: "insufficient_quota", kind: KindBilling},
 	{code: "credit_balance_exhausted", kind: KindBilling},
 	{code: "billing_hard_limit_reached", kind: KindBilling},

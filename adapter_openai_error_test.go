@@ -15,6 +15,8 @@ var chatErrorCases = map[string][]struct {
 	kind   Kind
 }{
 	"openai-chat": {
+		{"a server that timed out", 408, oai("server_error", ""), KindServerTimeout},
+		{"a gateway that timed out", 504, oai("server_error", ""), KindServerTimeout},
 		{"context", 400, `{"error":{"message":"This model's maximum context length is 128000 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}`, KindContextLength},
 		{"unsupported parameter", 400, oai("invalid_request_error", "unsupported_parameter"), KindFeature},
 		{"unsupported value", 400, oai("invalid_request_error", "unsupported_value"), KindFeature},

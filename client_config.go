@@ -287,7 +287,7 @@ func (e *endpoint) checkKey(fault faultFunc) {
 			return
 		}
 		e.keys = source
-	case e.URL == "" && e.adapter != nil && !e.Local && !isLoopback(e.base):
+	case e.URL == "" && e.base != nil && !e.Local && !isLoopback(e.base):
 		fault("key", "is required: for instance \"env:NAME\"")
 	}
 	if e.keys != nil && e.KeyHeader == "" && e.adapter != nil && e.dialect.KeyHeader == "" {

@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -133,7 +134,7 @@ func (k *call) receive(ctx context.Context, x *exchange, resp *http.Response, er
 // complete adds to an error what the answer's head says, and cleans what the provider wrote.
 func (k *call) complete(x *exchange, e *Error, resp *http.Response) {
 	e.Status = resp.StatusCode
-	e.RequestID = clean(requestID(resp.Header, x.endpoint.dialect), 128, nil, nil)
+	e.RequestID = clean(cmp.Or(requestID(resp.Header, x.endpoint.dialect), e.RequestID), 128, nil, nil)
 	e.RetryAfter = retryAfter(resp.Header, e.RetryAfter, time.Now())
 	switch resp.Header.Get("X-Should-Retry") {
 	case "true":
@@ -364,8 +365,7 @@ func (k *call) record(x *exchange, resp *http.Response, e *Error) {
 		a.RequestID = requestID(resp.Header, x.endpoint.dialect)
 	}
 	if k.answer != nil {
-		a.Usage = k.answer.usage
-		a.Usage.Raw = nil
+		a.learn(k.answer)
 	}
 	if e != nil {
 		a.Kind, a.Error, a.RequestID = e.Kind, describe(e), e.RequestID

@@ -3,6 +3,7 @@ package holdfast
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,11 +54,18 @@ type Skip struct {
 func (k *call) ended(e *Error) {
 	a := &k.trail.Attempts[len(k.trail.Attempts)-1]
 	a.Duration = time.Since(k.used.begun)
-	a.Usage = k.answer.usage
-	a.Usage.Raw = nil
+	a.learn(k.answer)
 	if e != nil {
 		a.Kind, a.Error = e.Kind, describe(e)
 	}
+}
+
+// learn takes over what an answer says of its cost and of how it came.
+func (a *Attempt) learn(w *AnswerWriter) {
+	a.Usage = w.usage
+	a.Usage.Raw = nil
+	a.Notes = append(slices.Clip(a.Notes), w.notes...)
+	w.notes = nil
 }
 
 // describe says what an error is without repeating with whom.
