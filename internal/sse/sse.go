@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -26,7 +27,8 @@ type Frame struct {
 }
 
 // Reader reads events from a body. It holds one buffer, which grows only for an event that does not fit. Lines may end in
-// LF, CRLF or CR; a byte order mark at the start is skipped; comments and the fields id and retry are read over.
+// LF, CRLF or CR; a byte order mark at the start is skipped; comments and the fields id and retry are read over. How the body
+// is cut into reads makes no difference.
 // Not safe for concurrent use.
 type Reader struct {
 	src    io.Reader
@@ -49,11 +51,13 @@ var (
 	bom     = []byte("\xEF\xBB\xBF")
 )
 
-// NewReader returns a Reader over src that refuses events larger than limit bytes; 0 means DefaultLimit.
+// NewReader returns a Reader over src that refuses events larger than limit bytes; 0 means DefaultLimit. An event is
+// measured from its first byte to the end of its last line, line ends between included.
 func NewReader(src io.Reader, limit int) *Reader {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
+	limit = min(limit, math.MaxInt-2*bufSize)
 	p := buffers.Get().(*[]byte)
 	return &Reader{src: src, limit: limit, buf: *p, pooled: p}
 }
@@ -71,6 +75,9 @@ type span struct{ from, to int }
 
 // Next returns the next event that has data. At the end of the body it returns io.EOF, on a broken body the body's own error.
 func (r *Reader) Next() (Frame, error) {
+	for !r.begun && r.err == nil {
+		r.fill()
+	}
 	r.start = r.pos
 	r.joined = r.joined[:0]
 	var name, data span
@@ -151,14 +158,23 @@ func (r *Reader) line() (span, error) {
 			}
 		}
 		rest := r.buf[r.pos:r.end]
-		if n := lineEnd(rest[scanned:]); n >= 0 {
-			n += scanned
-			s := span{r.pos - r.start, r.pos - r.start + n}
-			r.skipLF = rest[n] == '\r'
-			r.pos += n + 1
+		n := lineEnd(rest[scanned:])
+		if n < 0 {
+			scanned = len(rest)
+		} else {
+			scanned += n
+		}
+		if scanned > 0 && r.pos+scanned-r.start > r.limit {
+			r.err = fmt.Errorf("%w of %d bytes", ErrTooLarge, r.limit)
+			r.pos = r.end
+			return span{}, r.err
+		}
+		if n >= 0 {
+			s := span{r.pos - r.start, r.pos - r.start + scanned}
+			r.skipLF = rest[scanned] == '\r'
+			r.pos += scanned + 1
 			return s, nil
 		}
-		scanned = len(rest)
 		if r.err == nil {
 			r.fill()
 			continue
@@ -172,16 +188,24 @@ func (r *Reader) line() (span, error) {
 	}
 }
 
-// lineEnd finds the first LF or CR.
+// lineEnd finds the first LF or CR. It looks at a window at a time, so that short lines that end in CR do not cost a search for
+// LF through the whole buffer each.
 func lineEnd(b []byte) int {
-	n := bytes.IndexByte(b, '\n')
-	if n >= 0 {
-		b = b[:n]
+	const window = 4 << 10
+	for from := 0; from < len(b); from += window {
+		w := b[from:min(from+window, len(b))]
+		n := bytes.IndexByte(w, '\n')
+		if n >= 0 {
+			w = w[:n]
+		}
+		if cr := bytes.IndexByte(w, '\r'); cr >= 0 {
+			return from + cr
+		}
+		if n >= 0 {
+			return from + n
+		}
 	}
-	if cr := bytes.IndexByte(b, '\r'); cr >= 0 {
-		return cr
-	}
-	return n
+	return -1
 }
 
 // fill reads more of the body behind what is there, making room first.
@@ -190,10 +214,6 @@ func (r *Reader) fill() {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.pos -= r.start
 		r.start = 0
-	}
-	if r.end-r.start > r.limit {
-		r.err = fmt.Errorf("%w of %d bytes", ErrTooLarge, r.limit)
-		return
 	}
 	if r.end == len(r.buf) {
 		grown := make([]byte, min(2*len(r.buf), r.limit+bufSize))
@@ -217,7 +237,7 @@ func (r *Reader) byteOrderMark() {
 		return
 	}
 	switch got := r.buf[:min(r.end, len(bom))]; {
-	case !bytes.HasPrefix(bom, got):
+	case !bytes.HasPrefix(bom, got), len(got) < len(bom) && r.err != nil:
 		r.begun = true
 	case len(got) == len(bom):
 		r.begun = true
