@@ -3,20 +3,15 @@ package jsonappend
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const hex = "0123456789abcdef"
-
-// plain holds the ASCII bytes that stand for themselves in a JSON string.
-var plain = func() (t [utf8.RuneSelf]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
 
 // String appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; HTML characters are left as they are.
 func String[T string | []byte](dst []byte, s T) []byte {
@@ -27,43 +22,85 @@ func String[T string | []byte](dst []byte, s T) []byte {
 
 // Fragment appends s escaped as the inside of a JSON string, without the quotes.
 func Fragment[T string | []byte](dst []byte, s T) []byte {
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if plain[c] {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			start = i
-			continue
-		}
-		n := min(len(s)-i, utf8.UTFMax)
-		r, size := utf8.DecodeRuneInString(string(s[i : i+n]))
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, s[start:i]...)
+	b := view(s)
+	if utf8.Valid(b) {
+		return escape(dst, b)
+	}
+	for len(b) > 0 {
+		n := validPrefix(b)
+		dst = escape(dst, b[:n])
+		if b = b[n:]; len(b) > 0 {
 			dst = append(dst, "\uFFFD"...)
-			i++
-			start = i
-			continue
+			b = b[1:]
+		}
+	}
+	return dst
+}
+
+// view returns the bytes of s, which must not be written to.
+func view[T string | []byte](s T) []byte {
+	switch s := any(s).(type) {
+	case string:
+		return unsafe.Slice(unsafe.StringData(s), len(s))
+	case []byte:
+		return s
+	}
+	return nil
+}
+
+func validPrefix(b []byte) int {
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
 		}
 		i += size
 	}
-	return append(dst, s[start:]...)
+	return len(b)
+}
+
+func escape(dst, b []byte) []byte {
+	for {
+		n := special(b)
+		dst = append(dst, b[:n]...)
+		if n == len(b) {
+			return dst
+		}
+		c := b[n]
+		b = b[n+1:]
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+}
+
+// special returns the index of the first byte that a JSON string must escape, len(b) if there is none. It looks at eight bytes
+// at a time: a byte below n, in any of them, shows in the top bit of (x-n)&^x there, the lowest one surely.
+func special(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^ones*'"', x^ones*'\\'
+		if hit := ((x-ones*' ')&^x | (quote-ones)&^quote | (slash-ones)&^slash) & tops; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c < ' ' || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
 }
 
 // Key appends a member name and its colon, with a comma before it unless it is the first of its object.
