@@ -196,7 +196,8 @@ func (s *Scanner) Bytes() ([]byte, bool) {
 	}
 	s.scratch, ok = unescape(s.scratch[:0], raw)
 	if !ok {
-		s.fail("invalid escape in a string ending")
+		s.pos-- // at its closing quote
+		s.fail("invalid escape in the string ending")
 		return nil, false
 	}
 	return s.scratch, true
@@ -209,7 +210,7 @@ func (s *Scanner) String() string {
 		return ""
 	}
 	if !utf8.Valid(b) {
-		return strings.ToValidUTF8(string(b), "\uFFFD")
+		return string([]rune(string(b))) // each wrong byte by itself, as encoding/json does
 	}
 	return string(b)
 }
@@ -342,33 +343,32 @@ func (s *Scanner) Int() int {
 	if b == nil {
 		return 0
 	}
-	n := 0
-	for i, c := range b {
-		if c < '0' || c > '9' || i > 17 {
-			f, err := strconv.ParseFloat(string(b), 64)
-			switch {
-			case err != nil && f == 0, math.IsNaN(f):
-				return 0
-			case f >= math.MaxInt64:
-				return math.MaxInt64
-			case f <= math.MinInt64:
-				return math.MinInt64
-			}
-			return int(f)
-		}
-		n = n*10 + int(c-'0')
+	if n, err := strconv.Atoi(string(b)); err == nil {
+		return n
 	}
-	return n
+	f, err := strconv.ParseFloat(string(b), 64)
+	switch {
+	case err != nil && f == 0:
+		return 0
+	case f >= math.MaxInt:
+		return math.MaxInt
+	case f <= math.MinInt:
+		return math.MinInt
+	}
+	return int(f)
 }
 
-// Float takes the next value if it is a number; 0 and false otherwise.
+// Float takes the next value if it is a number that a float64 can hold; 0 and false otherwise.
 func (s *Scanner) Float() (float64, bool) {
 	b := s.number()
 	if b == nil {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
-	return f, err == nil
+	if err != nil || math.IsInf(f, 0) {
+		return 0, false
+	}
+	return f, true
 }
 
 func (s *Scanner) number() []byte {
