@@ -112,9 +112,9 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 
 // receive reads an answer as far as its success is certain, or for a stream to its first visible content.
 func (k *call) receive(ctx context.Context, x *exchange, resp *http.Response, err error) *Error {
-	var e *Error
+	e, ours := errors.AsType[*Error](err)
 	switch {
-	case errors.As(err, &e):
+	case ours:
 	case err != nil:
 		e = transportError(ctx, err, x.sent.Load())
 	default:

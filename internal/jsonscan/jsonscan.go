@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -194,7 +195,7 @@ func (s *Scanner) Bytes() ([]byte, bool) {
 	if !ok || !escaped {
 		return raw, ok
 	}
-	s.scratch, ok = unescape(s.scratch[:0], raw)
+	s.scratch, ok = unescape(slices.Grow(s.scratch[:0], len(raw)), raw) // it never gets longer
 	if !ok {
 		s.pos-- // at its closing quote
 		s.fail("invalid escape in the string ending")
