@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	flag.Parse()
 	if !given("test.benchtime") {
-		flag.Set("test.benchtime", "9x") //nolint:errcheck // a value of the flag's own form
+		flag.Set("test.benchtime", "7x") //nolint:errcheck // a value of the flag's own form
 	}
 	stop, err := startUpstream()
 	if err != nil {
