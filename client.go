@@ -72,6 +72,7 @@ type Client struct {
 	config    Config
 	endpoints []*endpoint
 	locator   *locator
+	byCountry bool // whether the client's country matters
 	fallback  string
 	closed    atomic.Bool
 }
@@ -80,7 +81,7 @@ type Client struct {
 // configuration file spells it. No connection is made.
 func New(config Config) (*Client, error) {
 	fallback, faults := config.validate()
-	c := &Client{config: config, fallback: fallback, locator: newLocator(config.GeoIP, config.Country)}
+	c := &Client{config: config, fallback: fallback, byCountry: fallback != "" || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
 	for i := range config.Endpoints {
 		e, faultsHere := newEndpoint(&c.config, i)
 		faults = append(faults, faultsHere...)

@@ -125,6 +125,8 @@ func TestFaultsBeforeContent(t *testing.T) {
 		{"a page", broken(holdfasttest.HTML), holdfast.KindIntercepted},
 		{"a page with 502", holdfasttest.Reply{Fault: holdfasttest.HTML, Status: 502}, holdfast.KindGateway},
 		{"an empty body", broken(holdfasttest.EmptyBody), ""},
+		{"a wrong length", broken(holdfasttest.WrongLength), ""},
+		{"closed before headers", broken(holdfasttest.CloseBeforeHeaders), holdfast.KindReset},
 		{"a redirect", broken(holdfasttest.Redirect), holdfast.KindRedirect},
 		{"an error with 200", broken(holdfasttest.ErrorIn200), ""},
 		{"an error in the stream before content", holdfasttest.Reply{Text: blue, Fault: holdfasttest.ErrorInStream}, ""},
@@ -208,5 +210,34 @@ func wholeWithoutEnd(t *testing.T, s speaker, text string, err error) {
 	}
 	if wantErr := s.name != "claude"; errors.Is(err, holdfast.ErrTruncated) != wantErr {
 		t.Errorf("got %v, want truncated %v", err, wantErr)
+	}
+}
+
+// However the bytes of a stream are laid out, its text is the same, to the byte.
+func TestFramings(t *testing.T) {
+	t.Parallel()
+	for name, framing := range map[string]holdfasttest.Framing{
+		"CRLF": holdfasttest.CRLF, "CR": holdfasttest.CR, "BOM": holdfasttest.BOM, "byte by byte": holdfasttest.ByteByByte,
+		"split characters": holdfasttest.SplitRunes, "every liberty": holdfasttest.NoSpace | holdfasttest.Comments | holdfasttest.ManyFields | holdfasttest.NoLastBlank, "CRLF, BOM, byte by byte": holdfasttest.CRLF | holdfasttest.BOM | holdfasttest.ByteByByte,
+	} {
+		for _, s := range speakers {
+			for _, gzip := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/gzip=%v", name, s.name, gzip), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						p := newPair(t, s, nil)
+						defer p.close()
+						p.faulty.Always(holdfasttest.Reply{Text: blue, Framing: framing, Gzip: gzip})
+						text, answer, err := p.ask(t, true)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if text != blue || answer.Text() != blue || answer.Endpoint != "faulty" {
+							t.Errorf("got %q and %q from %s, want %q", text, answer.Text(), answer.Endpoint, blue)
+						}
+					})
+				})
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -127,6 +128,17 @@ func (e *Endpoint) tier() int {
 	return e.Tier
 }
 
+// place says where in the order of endpoints this one stands.
+func (e *Endpoint) place() string {
+	switch {
+	case e.Local:
+		return "local, the last resort"
+	case e.Tier == 0:
+		return "tier 0"
+	}
+	return "tier " + strconv.Itoa(e.Tier)
+}
+
 // candidate is an endpoint that may take a call.
 type candidate struct {
 	endpoint *endpoint
@@ -177,20 +189,20 @@ func (s snapshot) consider(e *endpoint) (c candidate, against string) {
 	if len(s.residency) > 0 && !slices.Contains(s.residency, e.Region) {
 		return c, "residency: it processes data in " + cmp.Or(e.Region, "a region not named") + ", allowed: " + strings.Join(s.residency, ", ")
 	}
-	c = candidate{endpoint: e, rank: rankOpen, why: "serves every country"}
+	c = candidate{endpoint: e, rank: rankOpen, why: e.place()}
 	switch {
 	case s.country == "" && e.Name == s.fallback:
-		c.rank, c.why = rankNamed, "fallback for an unknown country"
+		c.rank, c.why = rankNamed, "fallback for an unknown country; "+c.why
 	case s.country == "" && (len(e.Countries) > 0 || len(e.ExceptCountries) > 0):
 		return c, "serves certain countries only, and the client's is unknown"
 	case slices.Contains(e.ExceptCountries, s.country):
 		return c, "does not serve " + s.country
 	case slices.Contains(e.Countries, s.country):
-		c.rank, c.why = rankNamed, "names "+s.country
+		c.rank, c.why = rankNamed, "names "+s.country+"; "+c.why
 	case len(e.Countries) > 0:
 		return c, "serves " + strings.Join(e.Countries, ", ") + ", not " + s.country
 	case len(e.ExceptCountries) > 0:
-		c.why = "serves every country but " + strings.Join(e.ExceptCountries, ", ")
+		c.why = "serves every country but " + strings.Join(e.ExceptCountries, ", ") + "; " + c.why
 	}
 	model, ok := e.model(s.model)
 	if !ok {

@@ -185,7 +185,7 @@ func ExampleWithClientCountry() {
 		fmt.Printf("%q: %s, %s\n", country, answer.Endpoint, answer.Trail.Attempts[0].Why)
 	}
 	// Output:
-	// "CN": gateway, names CN
-	// "SE": direct, serves every country but CN
-	// "": gateway, fallback for an unknown country
+	// "CN": gateway, names CN; tier 0
+	// "SE": direct, serves every country but CN; tier 0
+	// "": gateway, fallback for an unknown country; tier 0
 }

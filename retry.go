@@ -50,7 +50,9 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (cont
 		return nil, nil, err
 	}
 	k.deadline, _ = ctx.Deadline()
-	k.trail.Country, k.trail.CountryFrom = c.locator.country(ctx)
+	if c.byCountry {
+		k.trail.Country, k.trail.CountryFrom = c.locator.country(ctx)
+	}
 	k.queue, k.trail.Skipped = snapshot{
 		endpoints: c.endpoints, model: req.Model, country: k.trail.Country, fallback: c.fallback, residency: c.config.Residency,
 	}.choose()
