@@ -125,7 +125,6 @@ func TestFaultsBeforeContent(t *testing.T) {
 		{"a page", broken(holdfasttest.HTML), holdfast.KindIntercepted},
 		{"a page with 502", holdfasttest.Reply{Fault: holdfasttest.HTML, Status: 502}, holdfast.KindGateway},
 		{"an empty body", broken(holdfasttest.EmptyBody), ""},
-		{"a wrong length", broken(holdfasttest.WrongLength), ""},
 		{"closed before headers", broken(holdfasttest.CloseBeforeHeaders), holdfast.KindReset},
 		{"a redirect", broken(holdfasttest.Redirect), holdfast.KindRedirect},
 		{"an error with 200", broken(holdfasttest.ErrorIn200), ""},
@@ -238,6 +237,32 @@ func TestFramings(t *testing.T) {
 					})
 				})
 			}
+		}
+	}
+}
+
+// A body that is shorter than its Content-Length: an answer in one piece is cut, a stream may have said all by then.
+func TestWrongLength(t *testing.T) {
+	t.Parallel()
+	for _, s := range speakers {
+		for _, stream := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/stream=%v", s.name, stream), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					p := newPair(t, s, nil)
+					defer p.close()
+					p.faulty.Always(holdfasttest.Reply{Text: blue, Fault: holdfasttest.WrongLength})
+					p.well.Always(holdfasttest.Reply{Text: other})
+					text, answer, err := p.ask(t, stream)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want := map[bool]string{false: other, true: blue}[stream]
+					if text != want || len(answer.Trail.Attempts) != map[bool]int{false: 2, true: 1}[stream] {
+						t.Errorf("got %q after %s, want %q", text, answer.Trail, want)
+					}
+				})
+			})
 		}
 	}
 }

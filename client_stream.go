@@ -134,7 +134,7 @@ func (s *liveStream) advance(ctx context.Context) *Error {
 	case errors.Is(err, sse.ErrTooLarge):
 		return tooLarge(s.limit, PhaseMidStream)
 	case err != nil:
-		return bodyError(ctx, err, PhaseMidStream)
+		return s.broken(ctx, err)
 	case f.Partial && !wholeFrame(f.Data):
 		return s.end()
 	}
@@ -151,6 +151,15 @@ func (s *liveStream) end() *Error {
 		return nil
 	}
 	return &Error{Kind: KindTruncated, Sent: true, Message: "the stream ended without its terminator"}
+}
+
+// broken judges a body that broke off. If the answer was whole by then, it stays so.
+func (s *liveStream) broken(ctx context.Context, err error) *Error {
+	if ctx.Err() == nil && s.end() == nil {
+		s.answer.Note("the connection broke behind the end of the answer")
+		return nil
+	}
+	return bodyError(ctx, err, PhaseMidStream)
 }
 
 func limitError(limit int) error { return fmt.Errorf("more than the limit of %d bytes", limit) }
