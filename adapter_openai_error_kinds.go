@@ -103,9 +103,7 @@ var chatErrors = []chatErrorRow{
 	{typ: "permission_denied", kind: KindPermission},
 	{typ: "notfounderror", has: "model", kind: KindModel},   // vLLM
 	{typ: "not_found_error", has: "model", kind: KindModel}, // Ollama
-	{typ: "server_error", kind: KindServer},
-	{typ: "internalservererror", kind: KindServer}, // vLLM
-	{typ: "badrequesterror", kind: KindInvalid},    // vLLM, in the midst of a stream
+	{typ: "badrequesterror", kind: KindInvalid},             // vLLM, in the midst of a stream
 	// In a stream, where there is no status, the type is all there is.
 	{status: 0, typ: "api_error", has: "timeout", kind: KindServerTimeout},
 }
