@@ -236,9 +236,3 @@ func xaiReasons(model string) bool {
 	}
 	return strings.HasPrefix(m, "grok-")
 }
-
-// chatBreakpoints reports whether a model of OpenAI's takes prompt_cache_breakpoint: from gpt-5.6 on (openai-go v3.96.0).
-func chatBreakpoints(model string) bool {
-	m := strings.ToLower(model)
-	return strings.Contains(m, "gpt-5.6") || strings.Contains(m, "gpt-6")
-}

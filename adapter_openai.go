@@ -32,7 +32,6 @@ func (a chatAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, e
 	e := chatEncoder{dst: dst, req: req, to: to, profile: a.profile}
 	if e.profile.has(isOpenAI) {
 		e.model = openaiModel(to.Model)
-		e.breakpoints = chatBreakpoints(to.Model)
 	}
 	if err := e.encode(); err != nil {
 		return Encoded{}, err
@@ -61,9 +60,8 @@ type chatEncoder struct {
 	prefilled bool
 	// muted: thinking is switched off for this call, since the conversation leaves no other way.
 	muted bool
-	// breakpoints: cache hints can be said, but only the last four; surplus counts those to be left out.
-	breakpoints bool
-	surplus     int
+	// surplus counts the cache hints to be left out where they can be said: OpenAI takes only so many.
+	surplus int
 }
 
 const chatMaxBreakpoints = 4
@@ -222,13 +220,13 @@ func (e *chatEncoder) mustCall() bool {
 	return e.req.ToolChoice.Mode == ToolRequired || e.req.ToolChoice.Mode == ToolNamed
 }
 
-// takesEffort reports whether the level can be asked for. A model that never reasons is off already.
+// takesEffort reports whether the level can be asked for.
 func (e *chatEncoder) takesEffort() bool {
 	switch effort := e.req.Reasoning.Effort; {
 	case effort == "":
 		return true
 	case e.profile.has(isOpenAI):
-		return e.model.hasEffort(effort) || effort == EffortOff && !e.model.Reasons
+		return e.model.takesEffort(effort)
 	case effort == EffortOff:
 		return e.profile.off != ""
 	default:

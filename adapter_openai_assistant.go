@@ -92,7 +92,7 @@ func (e *chatEncoder) answer(i int, t chatTurn) {
 	switch {
 	case e.profile.passBack == passParts && t.thoughts > 0:
 		e.answerParts(i)
-	case e.profile.has(isOpenAI) && t.texts > 0 && (t.texts > 1 || t.refusals > 0 || t.marks > 0 && e.breakpoints):
+	case e.profile.has(isOpenAI) && t.texts > 0 && (t.texts > 1 || t.refusals > 0 || t.marks > 0 && e.model.Breakpoints):
 		e.answerParts(i)
 	case e.profile.has(isOpenAI) && t.texts == 0:
 		e.refusal(i, t)

@@ -19,33 +19,31 @@ type chatCall struct {
 
 // chatFragment is one element of tool_calls, as it stands in the chunk.
 type chatFragment struct {
-	position       int // in the chunk's array
-	index          int // -1 if absent
-	id             []byte
-	function       []byte
-	extra          []byte
-	hasID, indexed bool
+	index    int
+	indexed  bool // index was there
+	id       []byte
+	function []byte
+	extra    []byte
 }
 
 // toolCalls reads an array of fragments, or a lone one.
 func (d *chatDecoder) toolCalls(raw []byte, out *AnswerWriter) {
 	s := jsonscan.New(raw)
 	if s.Kind() == jsonscan.Object {
-		d.fragment(readFragment(&s, 0), out)
+		d.fragment(readFragment(&s), out)
 		return
 	}
-	position := 0
-	for ok := s.Array(); ok && s.NextElem(); position++ {
+	for ok := s.Array(); ok && s.NextElem(); {
 		if s.Kind() != jsonscan.Object {
 			s.Skip()
 			continue
 		}
-		d.fragment(readFragment(&s, position), out)
+		d.fragment(readFragment(&s), out)
 	}
 }
 
-func readFragment(s *jsonscan.Scanner, position int) chatFragment {
-	f := chatFragment{position: position}
+func readFragment(s *jsonscan.Scanner) chatFragment {
+	var f chatFragment
 	for ok := s.Object(); ok && s.NextKey(); {
 		switch string(s.Key()) {
 		case "index":
@@ -56,7 +54,7 @@ func readFragment(s *jsonscan.Scanner, position int) chatFragment {
 			}
 		case "id":
 			if raw := s.Raw(); isText(raw) {
-				f.id, f.hasID = raw, true
+				f.id = raw
 			}
 		case "function":
 			f.function = s.Raw()
@@ -90,7 +88,7 @@ func (d *chatDecoder) fragment(f chatFragment, out *AnswerWriter) {
 		in := jsonscan.New(name)
 		word = in.String()
 	}
-	if f.hasID {
+	if f.id != nil {
 		in := jsonscan.New(f.id)
 		id = in.String()
 	}
@@ -118,7 +116,11 @@ func (d *chatDecoder) callFor(f *chatFragment, id, name string, hasArgs bool) in
 		for ; last >= 0 && d.calls[last].index != f.index; last-- {
 		}
 	} else if id != "" {
-		for ; last >= 0 && d.calls[last].id != id; last-- {
+		if i := slices.IndexFunc(d.calls, func(c chatCall) bool { return c.id == id }); i >= 0 {
+			return i
+		}
+		if last < 0 || name != "" || d.calls[last].args.whole() {
+			return -1
 		}
 		return last
 	}
@@ -133,7 +135,7 @@ func (d *chatDecoder) callFor(f *chatFragment, id, name string, hasArgs bool) in
 		return -1
 	case hasArgs && c.args.whole():
 		return -1
-	case !f.indexed && name != c.name:
+	case !f.indexed && c.name != "" && name != c.name:
 		return -1
 	}
 	return last

@@ -121,7 +121,7 @@ func (d *chatDecoder) object(data []byte, out *AnswerWriter) error {
 		case "id":
 			d.identify(s, out)
 		case "model":
-			d.modelled(s, out)
+			d.echoed(s, out)
 		case "created":
 			if d.seed == "" {
 				d.seed = string(s.Raw())
@@ -163,7 +163,7 @@ func (d *chatDecoder) identify(s *jsonscan.Scanner, out *AnswerWriter) {
 	out.Start(id, "")
 }
 
-func (d *chatDecoder) modelled(s *jsonscan.Scanner, out *AnswerWriter) {
+func (d *chatDecoder) echoed(s *jsonscan.Scanner, out *AnswerWriter) {
 	if d.model {
 		s.Skip()
 		return

@@ -78,7 +78,7 @@ func (d *chatDecoder) apply(p *chatDelta, out *AnswerWriter) {
 		d.toolCalls(p.calls, out)
 	}
 	if len(p.call) > 0 && p.call[0] == '{' { // from before tool_calls
-		d.fragment(chatFragment{position: 0, function: p.call}, out)
+		d.fragment(chatFragment{function: p.call}, out)
 	}
 }
 

@@ -138,7 +138,7 @@ func (e *chatEncoder) said(role string, from, to int) error {
 		return nil
 	}
 	e.open(role)
-	if texts == parts && (!e.profile.has(isOpenAI) || parts == 1 && (marks == 0 || !e.breakpoints)) {
+	if texts == parts && (!e.profile.has(isOpenAI) || parts == 1 && (marks == 0 || !e.model.Breakpoints)) {
 		e.joined(from, to)
 		return nil
 	}
@@ -306,7 +306,7 @@ func (e *chatEncoder) audio(at chatPlace, p *Audio) error {
 func (e *chatEncoder) toolResult(at chatPlace, r *ToolResult) error {
 	e.open("tool")
 	e.dst = jsonappend.String(append(e.dst, `,"tool_call_id":`...), e.profile.id(r.CallID))
-	marked := r.Cache != "" && e.breakpoints && e.surplus == 0
+	marked := r.Cache != "" && e.model.Breakpoints && e.surplus == 0
 	if marked {
 		e.dst = append(e.dst, `,"content":[{"type":"text","text":"`...)
 	} else {
@@ -340,7 +340,7 @@ func (e *chatEncoder) toolResult(at chatPlace, r *ToolResult) error {
 // breakpoint writes a cache hint into the open part and reports whether it could.
 func (e *chatEncoder) breakpoint(hint CacheHint) bool {
 	switch {
-	case !e.breakpoints:
+	case !e.model.Breakpoints:
 		return false
 	case e.surplus > 0:
 		e.surplus--
@@ -355,7 +355,7 @@ func (e *chatEncoder) breakpoint(hint CacheHint) bool {
 
 // countCacheHints finds how many hints are more than OpenAI takes: the first ones are left out, the last ones reach furthest.
 func (e *chatEncoder) countCacheHints() {
-	if !e.breakpoints {
+	if !e.model.Breakpoints {
 		return
 	}
 	n := 0

@@ -7,7 +7,7 @@ import (
 // chatUsage is a usage object as it was read.
 type chatUsage struct {
 	prompt, completion, total, reasoning int
-	cached, written, hits, beside        int
+	cached, written, hits                int
 	hasCached                            bool
 }
 
