@@ -20,7 +20,9 @@ func geoClient(t *testing.T, s *stage, database string) *holdfast.Client {
 	s.plays = map[string][]play{}
 	conf := holdfast.Config{GeoIP: database, Fallback: "fallback"}
 	for _, e := range []holdfast.Endpoint{
-		{Name: "direct"}, {Name: "gateway", Countries: []string{"CN", "HK"}}, {Name: "nordic", Countries: []string{"SE"}},
+		{Name: "direct"},
+		{Name: "gateway", Countries: []string{"CN", "HK"}},
+		{Name: "nordic", Countries: []string{"SE"}},
 		{Name: "fallback", Tier: 5},
 	} {
 		e.Provider, e.URL = "moody", "http://"+e.Name+".test"
