@@ -300,12 +300,15 @@ func (p Parts) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. An unknown type is an error.
-func (p *Parts) UnmarshalJSON(data []byte) error {
+func (p *Parts) UnmarshalJSON(data []byte) error { return p.read(data, newPart) }
+
+// read reads parts of the types that make knows.
+func (p *Parts) read(data []byte, make func(kind string) Part) error {
 	var raw []json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return err
+	if err := json.Unmarshal(data, &raw); err != nil || raw == nil {
+		return err // null changes nothing
 	}
-	*p = make(Parts, len(raw))
+	parts := Parts{}
 	for i, r := range raw {
 		var head struct {
 			Type string `json:"type"`
@@ -313,16 +316,44 @@ func (p *Parts) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(r, &head); err != nil {
 			return fmt.Errorf("holdfast: parts[%d]: %w", i, err)
 		}
-		part := newPart(head.Type)
+		part := make(head.Type)
 		if part == nil {
-			return fmt.Errorf("holdfast: parts[%d].type: %q is not a type of part", i, head.Type)
+			return fmt.Errorf("holdfast: parts[%d].type: %.40q is not a type of part that can stand here", i, head.Type)
 		}
 		if err := json.Unmarshal(r, part); err != nil {
 			return fmt.Errorf("holdfast: parts[%d]: %w", i, err)
 		}
-		(*p)[i] = part
+		parts = append(parts, part)
 	}
+	*p = parts
 	return nil
+}
+
+// UnmarshalJSON reads a result, which may hold no further result: nesting would be read again and again.
+func (r *ToolResult) UnmarshalJSON(data []byte) error {
+	type plain ToolResult
+	in := struct {
+		*plain
+		Parts resultParts `json:"parts"`
+	}{plain: (*plain)(r)}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	r.Parts = Parts(in.Parts)
+	return nil
+}
+
+// resultParts are the parts of a tool's result.
+type resultParts Parts
+
+func (p *resultParts) UnmarshalJSON(data []byte) error {
+	return (*Parts)(p).read(data, func(kind string) Part {
+		switch kind {
+		case "text", "image", "document":
+			return newPart(kind)
+		}
+		return nil
+	})
 }
 
 func isNilPart(p Part) bool {
