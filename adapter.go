@@ -176,19 +176,6 @@ func join(under, over json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// toolNames maps the id of each tool call of the conversation to its tool.
-func toolNames(req *ChatRequest) map[string]string {
-	names := map[string]string{}
-	for _, m := range req.Messages {
-		for _, p := range m.Parts {
-			if c, ok := p.(*ToolCall); ok {
-				names[c.ID] = c.Name
-			}
-		}
-	}
-	return names
-}
-
 // builtinAdapter returns the adapter of a provider that holdfast knows, nil of any other.
 func builtinAdapter(provider string) AIServiceAdapter {
 	switch provider {
