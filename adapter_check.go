@@ -331,7 +331,7 @@ func isToolName(name string) bool {
 	}
 	for i := range len(name) {
 		c := name[i]
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == '-') {
+		if fits := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == '-'; !fits {
 			return false
 		}
 	}

@@ -157,7 +157,7 @@ func (p *path) top() *path {
 // isPlain reports whether a key needs no quotes in a path.
 func isPlain(key string) bool {
 	for _, c := range []byte(key) {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == '-') {
+		if fits := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c == '-'; !fits {
 			return false
 		}
 	}

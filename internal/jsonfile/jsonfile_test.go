@@ -34,7 +34,6 @@ type place struct {
 	Extra    json.RawMessage   `json:"extra"`
 	Any      any               `json:"any"`
 	Hidden   string            `json:"-"`
-	Dash     string            `json:"-,"`
 	Proxies  []netip.Prefix    `json:"proxies"`
 	Blob     []byte            `json:"blob"`
 	Verdicts map[name]*place   `json:"verdicts"`
@@ -43,8 +42,10 @@ type place struct {
 	Reader   io.Reader         `json:"reader"`
 	Odd      map[int]string    `json:"odd"`
 	Untagged int
-	private  int //nolint:unused // its key must be unknown
+	private  int
 }
+
+var _ = place{}.private // its key must be unknown
 
 type signing struct {
 	ClientID string `json:"client_id"`
@@ -95,12 +96,12 @@ func TestDecode(t *testing.T) {
 		"every type": {`{"endpoints":[{
 			"name":"a","url":"https:\/\/x\u00e9\ud83d\ude00","timeout":"30s","wait":"1m30s","tier":-3,"small":-128,"count":65535,
 			"weight":1e2,"half":0.5,"local":true,"strict":true,"models":{"smart":"m","a b":"n"},"signing":{"client_id":"c"},
-			"extra":{"a": [1, null]},"any":{"b":[1,"x",null]},"-":"dash","proxies":["10.0.0.0/8"],"blob":"aGk=",
+			"extra":{"a": [1, null]},"any":{"b":[1,"x",null]},"proxies":["10.0.0.0/8"],"blob":"aGk=",
 			"verdicts":{"v":{"tier":1}},"own":"on","Untagged":7}]}`, config{Endpoints: []place{{
 			Name: "a", URL: "https://xé😀", Timeout: 30 * time.Second, Wait: &wait, Tier: -3, Small: -128, Count: 65535,
 			Weight: 100, Half: 0.5, Local: true, Strict: &yes, Models: map[string]string{"smart": "m", "a b": "n"},
 			Signing: &signing{ClientID: "c"}, Extra: json.RawMessage(`{"a": [1, null]}`),
-			Any: map[string]any{"b": []any{1.0, "x", nil}}, Dash: "dash", Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Any: map[string]any{"b": []any{1.0, "x", nil}}, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			Blob: []byte("hi"), Verdicts: map[name]*place{"v": {Tier: 1}}, Own: own{on: true}, Untagged: 7,
 		}}}},
 		"embedded":        {`{"region":"eu","covered":4,"depth":"d"}`, config{base: base{Region: "eu"}, Deep: &Deep{"d"}, Covered: 4}},
@@ -293,6 +294,7 @@ func TestFieldConflicts(t *testing.T) {
 		A
 		B
 	}
+	_ = loop{}.loop
 	known := fieldsOf(reflect.TypeFor[loop]())
 	if got, want := strings.Join(sortedKeys(known), " "), "Only Tagged"; got != want {
 		t.Errorf("got %q, want %q", got, want)

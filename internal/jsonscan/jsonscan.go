@@ -451,7 +451,7 @@ func (s *Scanner) Skip() {
 			s.pos++
 			continue
 		default:
-			if !s.word(depth) {
+			if !s.word() {
 				return
 			}
 		}
@@ -463,7 +463,7 @@ func (s *Scanner) Skip() {
 }
 
 // word takes a number or one of true, false and null.
-func (s *Scanner) word(depth int) bool {
+func (s *Scanner) word() bool {
 	k := s.Kind()
 	start := s.pos
 	w := s.literal()

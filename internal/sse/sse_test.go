@@ -18,7 +18,7 @@ func told(src io.Reader, limit int) (frames []string, err error) {
 	defer r.Release()
 	for {
 		f, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return frames, nil
 		}
 		if err != nil {
@@ -222,7 +222,7 @@ func TestLargeEvents(t *testing.T) {
 				t.Fatalf("event %d: got %d bytes, %v; want %d", i, len(f.Data), err, len(w))
 			}
 		}
-		if _, err := r.Next(); err != io.EOF {
+		if _, err := r.Next(); !errors.Is(err, io.EOF) {
 			t.Errorf("got %v, want EOF", err)
 		}
 		r.Release()
@@ -281,7 +281,7 @@ func TestReadErrors(t *testing.T) {
 			&together{data: body, err: broken},
 		} {
 			got, err := told(src, 0)
-			if err != broken || !reflect.DeepEqual(got, want) {
+			if !errors.Is(err, broken) || !reflect.DeepEqual(got, want) {
 				t.Errorf("%q: got %q, %v; want %q and the body's own error", body, got, err, want)
 			}
 		}
@@ -304,7 +304,7 @@ func TestNoProgress(t *testing.T) {
 		for err == nil {
 			_, err = r.Next()
 		}
-		if err != io.ErrNoProgress {
+		if !errors.Is(err, io.ErrNoProgress) {
 			t.Errorf("got %v, want io.ErrNoProgress", err)
 		}
 		r.Release()
@@ -323,7 +323,7 @@ func TestRelease(t *testing.T) {
 	}
 	r.Release()
 	r.Release()
-	if _, err := r.Next(); err != io.EOF {
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want io.EOF after Release", err)
 	}
 	// The buffer that went back twice would be held by two readers at once.
