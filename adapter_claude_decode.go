@@ -108,8 +108,10 @@ const (
 
 func (d *claudeDecoder) content(s *jsonscan.Scanner, out *AnswerWriter) error {
 	d.sawContent = s.Kind() == jsonscan.Array
-	i := 0
-	for ok := s.Array(); ok && s.NextElem(); i++ {
+	if !s.Array() {
+		return nil
+	}
+	for i := 0; s.NextElem(); i++ {
 		raw := s.Raw()
 		if raw == nil {
 			return nil // the caller sees the scanner's error
