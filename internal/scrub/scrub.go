@@ -27,7 +27,7 @@ func Clean(text string, limit int, secrets, sent []string) string {
 		}
 	}
 	text = keys.ReplaceAllString(text, Redacted)
-	text = withoutQuotes(text, sent)
+	text = strings.ToValidUTF8(withoutQuotes(text, sent), "") // a cut may go through a character
 	if len(text) > limit {
 		cut := limit
 		for cut > 0 && !utf8.RuneStart(text[cut]) {
@@ -99,7 +99,7 @@ func withoutQuotes(text string, sent []string) string {
 			i++
 		}
 	}
-	return strings.ToValidUTF8(b.String(), "")
+	return b.String()
 }
 
 func mark(marked []bool, at, n int) {
@@ -123,11 +123,24 @@ func markQuotes(marked []bool, text, sent string) bool {
 	roll(text, base, high, func(i int, h uint64) { at[h] = append(at[h], i) })
 	found := false
 	roll(sent, base, high, func(i int, h uint64) {
-		for _, j := range at[h] {
-			if text[j:j+window] == sent[i:i+window] {
-				mark(marked, j, window)
-				found = true
+		// What was found once is forgotten, so that text of one repeated character costs no more than any other.
+		positions, ok := at[h]
+		if !ok {
+			return
+		}
+		rest := positions[:0]
+		for _, j := range positions {
+			if text[j:j+window] != sent[i:i+window] {
+				rest = append(rest, j)
+				continue
 			}
+			mark(marked, j, window)
+			found = true
+		}
+		if len(rest) == 0 {
+			delete(at, h)
+		} else {
+			at[h] = rest
 		}
 	})
 	return found

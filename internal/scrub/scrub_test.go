@@ -1,0 +1,73 @@
+package scrub_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/holdfast-ai/holdfast/internal/scrub"
+)
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	sent := []string{"My name is Åsa Öberg and my secret is 4711", "pizza", "ok"}
+	for _, c := range []struct{ name, in, want string }{
+		{"nothing to hide", "Overloaded", "Overloaded"},
+		{"empty", "", ""},
+		{"one line", "a\r\n\tb  c\x00\x1b[31m", "a b c[31m"},
+		{"not UTF-8", "a\xffb", "a\uFFFDb"},
+		{"a secret of ours", "key s3cr3t-v4lue is wrong", "key [redacted] is wrong"},
+		{"a key", "Incorrect API key provided: sk-proj-abcdef123456.", "Incorrect API key provided: [redacted]"},
+		{"half a key", "Incorrect API key provided: sk-proj-****************cdef", "Incorrect API key provided: [redacted]"},
+		{"a Google key", "API key AIzaSyA1234567890 not valid", "API key [redacted] not valid"},
+		{"a bearer token", "bad Authorization: Bearer abcdefgh12345", "bad Authorization: [redacted]"},
+		{"a quotation", "Invalid value: 'my secret is 4711'", "Invalid value: '[redacted]'"},
+		{"a quotation over a line", "Invalid: Åsa Öberg\nand my secret", "Invalid:[redacted]"},
+		{"a short text, whole", "the word pizza is not allowed", "the word [redacted] is not allowed"},
+		{"too short to matter", "not ok", "not ok"},
+		{"what only looks alike", "My name is unknown", "My name is unknown"},
+	} {
+		if got := scrub.Clean(c.in, 200, []string{"s3cr3t-v4lue", ""}, sent); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCleanIsBounded(t *testing.T) {
+	t.Parallel()
+	got := scrub.Clean(strings.Repeat("é", 1000), 101, nil, nil)
+	if len(got) > 101+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
+		t.Errorf("got %d bytes %q, want at most 101 and a sign that there was more", len(got), got)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("the word pizza is not allowed", "s3cr3t", "pizza with everything on it")
+	f.Add("sk-abc\xff****", "x", "\xff\xfe")
+	f.Fuzz(func(t *testing.T, text, secret, sent string) {
+		got := scrub.Clean(text, 300, []string{secret}, []string{sent})
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\r\n\x00") {
+			t.Errorf("got %q, want one printable line", got)
+		}
+		for i := 0; i+24 <= len(sent) && utf8.ValidString(sent); i++ {
+			window := sent[i : i+24]
+			if strings.Contains(got, window) && !strings.Contains(scrub.Redacted, window) && strings.TrimSpace(window) == window {
+				t.Errorf("%q is left of what was sent in %q", window, got)
+			}
+		}
+	})
+}
+
+// A long prompt must not make its error expensive.
+func BenchmarkClean(b *testing.B) {
+	for name, sent := range map[string]string{
+		"prose":         strings.Repeat("The quick brown fox jumps over the lazy dog. ", 25_000),
+		"one character": strings.Repeat("a", 1<<20),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				scrub.Clean(strings.Repeat("a", 1200), 300, []string{"a-secret"}, []string{sent})
+			}
+		})
+	}
+}
