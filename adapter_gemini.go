@@ -362,8 +362,12 @@ func (e *geminiEncoder) effort(r Reasoning) error {
 
 // hints writes what is a hint and has a place; the rest is noted.
 func (e *geminiEncoder) hints() error {
-	if e.req.Tier != "" {
+	switch e.req.Tier {
+	case "":
+	case "flex", "standard", "priority":
 		e.str("serviceTier", e.req.Tier)
+	default: // another provider's word
+		e.note("tier")
 	}
 	if e.req.EndUser != "" {
 		e.note("end_user")

@@ -326,6 +326,9 @@ func (e *chatEncoder) output() {
 	}
 }
 
+// openAITiers are the service tiers of Chat Completions at OpenAI, which refuses any other provider's word.
+var openAITiers = []string{"auto", "default", "flex", "scale", "priority", "fast"}
+
 // hints writes what may be left out, or notes that it was. OpenAI's own limits are kept to: a hint must not fail a request.
 // Metadata is never sent: OpenAI takes it only together with "store":true, which would keep the conversation.
 func (e *chatEncoder) hints() {
@@ -340,7 +343,7 @@ func (e *chatEncoder) hints() {
 	}
 	switch {
 	case r.Tier == "":
-	case p.has(takesTier):
+	case p.has(takesTier) && (!p.has(isOpenAI) || slices.Contains(openAITiers, r.Tier)):
 		e.dst = jsonappend.String(jsonappend.Key(e.dst, "service_tier"), r.Tier)
 	default:
 		e.note("tier")
