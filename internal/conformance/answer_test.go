@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/anthropics/anthropic-sdk-go"
+	"github.com/openai/openai-go/v3"
 )
 
 // A member is what the clients of Anthropic and OpenAI note of each member of an answer: their respjson.Field.
@@ -128,5 +131,28 @@ func (a *answerCheck) member(note member, v reflect.Value, f reflect.StructField
 		a.fault(path, "got %q, want %q", v.String(), constant)
 	default:
 		a.value(v, path)
+	}
+}
+
+func TestWrongNotices(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ answer, want string }{
+		{`{"id":"a","object":"model","created":1,"owned_by":"b"}`, ""},
+		{`{"object":"model","created":1,"owned_by":"b"}`, "id: missing"},
+		{`{"id":"a","object":"model","created":"now","owned_by":"b"}`, "created: not what int64 may hold"},
+		{`{"id":"a","object":"mode","created":1,"owned_by":"b"}`, `object: got "mode", want "model"`},
+		{`{"id":"a","object":"model","created":1,"owned_by":"b","more":1}`, "more: unknown to openai.Model"},
+	} {
+		if got := strings.Join(wrong(decoded[openai.Model](t, tt.answer)), "\n"); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.answer, got, tt.want)
+		}
+	}
+	block := decoded[anthropic.ContentBlockUnion](t, `{"type":"something","text":"hi"}`)
+	if got := wrong(block); len(got) != 1 || !strings.Contains(got[0], "no variant") {
+		t.Errorf("an unknown variant: got %q", got)
+	}
+	stop := decoded[anthropic.Message](t, `{"stop_reason":"tired"}`)
+	if got := wrong(stop); !slices.Contains(got, `stop_reason: "tired" is no anthropic.StopReason`) && !slices.Contains(got, "stop_reason: not what anthropic.StopReason may hold") {
+		t.Errorf("an unknown word: got %q", got)
 	}
 }
