@@ -1,6 +1,7 @@
 package holdfast_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -260,6 +261,47 @@ func TestWrongLength(t *testing.T) {
 					want := map[bool]string{false: other, true: blue}[stream]
 					if text != want || len(answer.Trail.Attempts) != map[bool]int{false: 2, true: 1}[stream] {
 						t.Errorf("got %q after %s, want %q", text, answer.Trail, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The same over TLS and HTTP/2, with the test network's own authority.
+func TestOverTLS(t *testing.T) {
+	t.Parallel()
+	for _, s := range speakers {
+		for _, stream := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/stream=%v", s.name, stream), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					network := holdfasttest.NewNetwork()
+					defer network.Close()
+					server := network.NewTLSServer("provider.test", s.dialect)
+					defer server.Close()
+					server.Always(holdfasttest.Reply{Text: blue})
+					client, err := holdfast.New(holdfast.Config{
+						Dial: network.Dial, TLS: &tls.Config{RootCAs: network.CA(), MinVersion: tls.VersionTLS12},
+						Endpoints: []holdfast.Endpoint{{
+							Name: "a", Provider: s.provider, URL: server.URL + s.path, KeySource: holdfast.Literal("k"), Proxy: "direct",
+							Models: map[string]string{"default": s.model},
+						}},
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer client.Close()
+					p := &pair{client: client}
+					for range 3 {
+						if text, _, err := p.ask(t, stream); err != nil || text != blue {
+							t.Errorf("got %q, %v, want %q", text, err, blue)
+						}
+					}
+					for _, r := range server.Requests() {
+						if r.Proto != "HTTP/2.0" {
+							t.Errorf("got %s, want HTTP/2", r.Proto)
+						}
 					}
 				})
 			})
