@@ -46,7 +46,7 @@ func measure(ops int, run func(ops int) error) (cost, error) {
 }
 
 // shiftCPU is about the CPU time of one side's shift, of which a round has two: long enough for several collections.
-const shiftCPU = 60 * time.Millisecond
+const shiftCPU = 40 * time.Millisecond
 
 // A side is one of the two that a round compares.
 type side struct {
