@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // Verifier is the gateway's half of [Signing]: it tells which client sent a request, or that it cannot be told. Only Secrets
@@ -86,7 +87,7 @@ func (v *Verifier) Verify(r *http.Request) (clientID string, err error) {
 	}
 	known := !secret.IsZero()
 	if !known {
-		secret = nobody
+		secret = nobody()
 	}
 	if !s.proven(r, body, c, secret) || !known {
 		return "", unauthorized("unknown client or wrong signature")
@@ -96,7 +97,7 @@ func (v *Verifier) Verify(r *http.Request) (clientID string, err error) {
 
 // nobody is the secret that claims of unknown clients are checked against, so that they take as long as others. Nobody
 // knows it.
-var nobody = NewSecret(rand.Text())
+var nobody = sync.OnceValue(func() Secret { return NewSecret(rand.Text()) })
 
 // claim finds the scheme by which the request is signed.
 func (v *Verifier) claim(h http.Header) (scheme, claim, error) {
