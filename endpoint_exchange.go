@@ -202,14 +202,21 @@ func (x *exchange) open() *bodyReader {
 }
 
 // bodyReader reads an exchange's body. GetBody is never set on a request, so that the transport does not send again behind
-// our back.
+// our back. A transport that gives up closes the body while it may still be reading on another goroutine: Close waits for
+// that Read, and none afterwards touches memory that may be another request's by then.
 type bodyReader struct {
 	x      *exchange
+	mu     sync.Mutex
 	rest   []byte
-	closed atomic.Bool
+	closed bool
 }
 
 func (b *bodyReader) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if len(b.rest) == 0 {
 		return 0, io.EOF
 	}
@@ -220,10 +227,17 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 }
 
 // Len lets go-retryablehttp know the length without reading.
-func (b *bodyReader) Len() int { return len(b.rest) }
+func (b *bodyReader) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.rest)
+}
 
 func (b *bodyReader) Close() error {
-	if !b.closed.Swap(true) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.closed, b.rest = true, nil
 		b.x.out.Add(-1)
 	}
 	return nil
