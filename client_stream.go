@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,10 +86,9 @@ func (k *call) deliver(ctx context.Context, yield func(Event, error) bool) {
 
 // broken is the error of a stream that broke off after the caller saw some of it.
 func (k *call) broken(e *Error) error {
-	e.Endpoint, e.Provider, e.Model = k.used.endpoint.Name, k.used.endpoint.dialect.Name, k.used.target.Model
 	e.Phase, e.Sent = PhaseMidStream, true
-	e.Message = clean(e.Message, maxMessage, []string{k.used.credentials.secret.Reveal()}, k.request.texts())
-	e.RequestID = k.answer.response.RequestID
+	e.RequestID = cmp.Or(k.answer.response.RequestID, e.RequestID)
+	k.clean(k.used, e)
 	e.Partial = k.answer.Response()
 	k.ended(e)
 	r := judge(e, k.client.config.Retry)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,8 @@ type credentials struct {
 	secret  Secret
 	account string
 	header  http.Header // shared by all requests: never written to
+	// confidential is what of it all must not stand in an error, even if a server echoes it.
+	confidential []string
 }
 
 // credentialsNow reads the key, which may have changed since the last call.
@@ -54,7 +57,7 @@ func (e *endpoint) credentialsNow(ctx context.Context) (*credentials, error) {
 	if c := e.credentials.Load(); c != nil && c.secret == secret {
 		return c, nil
 	}
-	c := &credentials{secret: secret, account: e.Account, header: e.header(secret)}
+	c := &credentials{secret: secret, account: e.Account, header: e.header(secret), confidential: e.confidential(secret)}
 	if c.account == "" && e.keys != nil {
 		sum := sha256.Sum256([]byte(secret.Reveal()))
 		c.account = hex.EncodeToString(sum[:8])
@@ -81,6 +84,40 @@ func (e *endpoint) header(secret Secret) http.Header {
 	h.Set(name, prefix+secret.Reveal())
 	return h
 }
+
+// confidential lists the key, and what of the endpoint's own settings looks like one by its name.
+func (e *endpoint) confidential(secret Secret) []string {
+	var list []string
+	add := func(value string) {
+		if len(value) >= leastSecret {
+			list = append(list, value)
+		}
+	}
+	if !secret.IsZero() {
+		list = append(list, secret.Reveal())
+	}
+	for name, value := range e.Header {
+		if namesSecret.MatchString(name) {
+			add(value)
+		}
+	}
+	for name, values := range e.base.Query() {
+		if namesSecret.MatchString(name) {
+			add(values[0])
+		}
+	}
+	if proxy, err := url.Parse(e.Proxy); err == nil {
+		password, _ := proxy.User.Password()
+		add(password)
+	}
+	return list
+}
+
+// namesSecret matches the names of headers and query parameters that carry a secret.
+var namesSecret = regexp.MustCompile(`(?i)auth|token|key|secret|cookie|passw|sig|code`)
+
+// leastSecret is the length from which a setting is taken for a secret: "true" and "1" stand in many a message.
+const leastSecret = 6
 
 func (e *endpoint) keyHeader() (name, prefix string) {
 	switch {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
 // encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
@@ -123,18 +121,18 @@ func (k *call) receive(ctx context.Context, x *exchange, resp *http.Response, er
 	if e == nil {
 		return nil
 	}
-	e.Endpoint, e.Provider, e.Model = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model
 	if resp != nil {
-		e.Sent = true
-		k.complete(x, e, resp)
+		x.complete(e, resp)
 	}
+	k.clean(x, e)
 	return e
 }
 
-// complete adds to an error what the answer's head says, and cleans what the provider wrote.
-func (k *call) complete(x *exchange, e *Error, resp *http.Response) {
+// complete adds to an error what the answer's head says.
+func (x *exchange) complete(e *Error, resp *http.Response) {
+	e.Sent = true
 	e.Status = resp.StatusCode
-	e.RequestID = clean(cmp.Or(requestID(resp.Header, x.endpoint.dialect), e.RequestID), 128, nil, nil)
+	e.RequestID = cmp.Or(x.requestID(resp.Header), e.RequestID)
 	e.RetryAfter = retryAfter(resp.Header, e.RetryAfter, time.Now())
 	switch resp.Header.Get("X-Should-Retry") {
 	case "true":
@@ -142,32 +140,6 @@ func (k *call) complete(x *exchange, e *Error, resp *http.Response) {
 	case "false":
 		e.shouldRetry = new(false)
 	}
-	secrets := []string{x.credentials.secret.Reveal()}
-	sent := k.request.texts()
-	e.Message = clean(e.Message, maxMessage, secrets, sent)
-	e.Type, e.Code = clean(e.Type, 64, secrets, sent), clean(e.Code, 64, secrets, sent)
-}
-
-// maxMessage is how much of a provider's message an error keeps.
-const maxMessage = 300
-
-func clean(text string, limit int, secrets, sent []string) string {
-	if text == "" {
-		return ""
-	}
-	return scrub.Clean(text, limit, secrets, sent)
-}
-
-func requestID(h http.Header, d Dialect) string {
-	for _, name := range [...]string{d.RequestIDHeader, "X-Request-Id", "Request-Id"} {
-		if name == "" {
-			continue
-		}
-		if id := h.Get(name); id != "" {
-			return id
-		}
-	}
-	return ""
 }
 
 // read judges the head of an answer and reads its body.
@@ -188,7 +160,7 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 		return foreignPage(resp, body)
 	}
 	w := NewAnswerWriter(x.adapter, x.target)
-	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, requestID(resp.Header, x.endpoint.dialect)
+	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
 	k.answer = w
 	if k.stream && form == formStream {
 		k.live = newLiveStream(x.adapter.DecodeStream(), w, resp.Body, body, limit)
@@ -362,7 +334,7 @@ func (k *call) record(x *exchange, resp *http.Response, e *Error) {
 	}
 	if resp != nil {
 		a.Status = resp.StatusCode
-		a.RequestID = requestID(resp.Header, x.endpoint.dialect)
+		a.RequestID = x.requestID(resp.Header)
 	}
 	if k.answer != nil {
 		a.learn(k.answer)
@@ -381,41 +353,4 @@ func (k *call) response() *ChatResponse {
 	r := k.answer.Response()
 	r.Trail = k.trail
 	return r
-}
-
-// texts lists what of the request must not come back in an error: everything a user or a tool may have written.
-func (r *ChatRequest) texts() []string {
-	var all []string
-	for _, t := range r.System {
-		all = append(all, t.Text)
-	}
-	for _, m := range r.Messages {
-		all = m.Parts.appendTexts(all)
-	}
-	return append(all, r.EndUser)
-}
-
-func (p Parts) appendTexts(all []string) []string {
-	for _, part := range p {
-		switch part := part.(type) {
-		case *Text:
-			all = append(all, part.Text)
-		case *ToolCall:
-			all = append(all, string(part.Args))
-		case *ToolResult:
-			all = part.Parts.appendTexts(all)
-		case *Thinking:
-			all = append(all, part.Text)
-		case *Refusal:
-			all = append(all, part.Text)
-		case *Image:
-			all = append(all, part.URL)
-		case *Document:
-			all = append(all, part.URL, part.Name)
-			if strings.HasPrefix(part.MIME, "text/") {
-				all = append(all, string(part.Bytes))
-			}
-		}
-	}
-	return all
 }

@@ -134,30 +134,35 @@ func KindOf(err error) Kind {
 	return ""
 }
 
-// Error is the failure of a call, or of one attempt of it. It holds no key, no prompt and no answer.
+// Error is the failure of a call, or of one attempt of it. It can be logged and stored: it holds no key, no prompt and no
+// answer but in Partial, and neither fmt nor JSON nor slog shows that.
 type Error struct {
-	Kind Kind
+	Kind Kind `json:"kind"`
 	// Endpoint, Provider and Model say with whom; empty if it never came to that.
-	Endpoint, Provider, Model string
+	Endpoint string `json:"endpoint,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Model    string `json:"model,omitempty"`
 	// Field names the field of the request or configuration at fault, as its JSON spells it.
-	Field string
+	Field string `json:"field,omitempty"`
 	// Status is the HTTP status, 0 without an answer. Type, Code and Message are the provider's own, Message shortened and
 	// cleaned of anything that was sent.
-	Status              int
-	Type, Code, Message string
+	Status  int    `json:"status,omitempty"`
+	Type    string `json:"type,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
 	// RequestID is the provider's id of the exchange.
-	RequestID string
+	RequestID string `json:"request_id,omitempty"`
 	// RetryAfter is how long the provider asked to wait; 0 if it did not say.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
 	// Phase is how far the exchange came, and Sent whether any of the request left: if so, it may have been billed.
-	Phase Phase
-	Sent  bool
+	Phase Phase `json:"phase,omitempty"`
+	Sent  bool  `json:"sent,omitempty"`
 	// Partial is what arrived of an answer that broke off.
-	Partial *ChatResponse
+	Partial *ChatResponse `json:"-"`
 	// Trail is set on the error of a call: every attempt, and every endpoint that was passed over.
-	Trail Trail
-	// Err is the error beneath, such as a *net.OpError.
-	Err error
+	Trail Trail `json:"trail,omitzero"`
+	// Err is the error beneath, such as a *net.OpError. Its text is cleaned too.
+	Err error `json:"-"`
 
 	// shouldRetry is the server's x-should-retry; nil if it did not say.
 	shouldRetry *bool

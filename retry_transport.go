@@ -16,15 +16,15 @@ import (
 // transportError turns what net/http returned instead of an answer into an Error. How each failure looks was measured with
 // Go 1.26; where net/http gives no type, its text decides, and a test holds the text to the Go version in use.
 func transportError(ctx context.Context, err error, sent bool) *Error {
-	e := &Error{Phase: PhaseHeaders, Sent: sent, Err: stripURL(err)}
+	e := contextError(ctx)
+	if e == nil {
+		err = stripURL(err)
+		e = &Error{Kind: kindOfTransport(err), Err: unquoted(err)}
+	}
+	e.Phase, e.Sent = PhaseHeaders, sent
 	if !sent {
 		e.Phase = PhaseBeforeSend
 	}
-	if c := contextError(ctx); c != nil {
-		c.Phase, c.Sent = e.Phase, sent
-		return c
-	}
-	e.Kind = kindOfTransport(e.Err)
 	return e
 }
 
@@ -108,31 +108,36 @@ func kindOfTLS(err error) Kind {
 	return ""
 }
 
-// textKinds is the last resort: failures that net/http tells apart by text alone.
+// textKinds is the last resort: failures that net/http tells apart by text alone. Some quote what they choke on behind that text,
+// which may be a password of the proxy's URL or the rest of another answer.
 var textKinds = []struct {
-	text string
-	kind Kind
+	text   string
+	kind   Kind
+	quotes bool
 }{
-	{"TLS handshake timeout", KindHandshake},
-	{"server gave HTTP response to HTTPS client", KindIntercepted},
-	{"Proxy Authentication Required", KindProxy},
-	{"proxyconnect", KindProxy},
-	{"timeout awaiting response headers", KindHeaderTimeout},
-	{"malformed HTTP", KindMalformed},
-	{"malformed MIME header", KindMalformed},
-	{"server response headers exceeded", KindMalformed},
-	{"unsupported transfer encoding", KindMalformed},
-	{"bad Content-Length", KindMalformed},
-	{"REFUSED_STREAM", KindReset},
-	{"ENHANCE_YOUR_CALM", KindRateLimit},
-	{"stream error", KindReset},
-	{"server sent GOAWAY", KindReset},
-	{"client connection lost", KindReset},
-	{"client conn could not be established", KindReset},
-	{"server closed idle connection", KindReset},
-	{"connection reset", KindReset},
-	{"remote error: tls", KindHandshake},
-	{"tls:", KindHandshake},
+	{text: "TLS handshake timeout", kind: KindHandshake},
+	{text: "server gave HTTP response to HTTPS client", kind: KindIntercepted},
+	{text: "Proxy Authentication Required", kind: KindProxy},
+	{text: "invalid proxy address", kind: KindProxy, quotes: true},
+	{text: "proxyconnect", kind: KindProxy},
+	{text: "timeout awaiting response headers", kind: KindHeaderTimeout},
+	{text: "malformed HTTP response", kind: KindMalformed, quotes: true},
+	{text: "malformed HTTP status code", kind: KindMalformed, quotes: true},
+	{text: "malformed HTTP version", kind: KindMalformed, quotes: true},
+	{text: "malformed MIME header", kind: KindMalformed, quotes: true},
+	{text: "server response headers exceeded", kind: KindMalformed},
+	{text: "unsupported transfer encoding", kind: KindMalformed, quotes: true},
+	{text: "bad Content-Length", kind: KindMalformed, quotes: true},
+	{text: "REFUSED_STREAM", kind: KindReset},
+	{text: "ENHANCE_YOUR_CALM", kind: KindRateLimit},
+	{text: "stream error", kind: KindReset},
+	{text: "server sent GOAWAY", kind: KindReset},
+	{text: "client connection lost", kind: KindReset},
+	{text: "client conn could not be established", kind: KindReset},
+	{text: "server closed idle connection", kind: KindReset},
+	{text: "connection reset", kind: KindReset},
+	{text: "remote error: tls", kind: KindHandshake},
+	{text: "tls:", kind: KindHandshake},
 }
 
 func kindOfText(text string) Kind {
@@ -144,11 +149,22 @@ func kindOfText(text string) Kind {
 	return KindTransport
 }
 
+// unquoted cuts from an error's text what net/http quotes in it.
+func unquoted(err error) error {
+	text := err.Error()
+	for _, t := range textKinds {
+		if at := strings.Index(text, t.text); at >= 0 && t.quotes {
+			return reworded(err, text[:at+len(t.text)])
+		}
+	}
+	return err
+}
+
 // bodyError turns a failure while reading an answer's body into an Error.
 func bodyError(ctx context.Context, err error, phase Phase) *Error {
 	e := contextError(ctx)
 	if e == nil {
-		e = &Error{Kind: KindTruncated, Err: stripURL(err)}
+		e = &Error{Kind: KindTruncated, Err: unquoted(stripURL(err))}
 	}
 	e.Phase, e.Sent = phase, true
 	return e

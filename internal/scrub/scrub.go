@@ -2,7 +2,10 @@
 package scrub
 
 import (
+	"encoding/json"
+	"html"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,16 +17,24 @@ const Redacted = "[redacted]"
 // window is the length in bytes from which a match with something sent counts as a quotation of it.
 const window = 12
 
-// keys matches what looks like a credential, also half masked as some providers echo it.
-var keys = regexp.MustCompile(`(?i)\b(?:sk|pk|rk|gsk|xai|key|hf|pplx|nvapi|r8|fw|csk|tgp|sess|eyJ)[-_][A-Za-z0-9_*.\-]{6,}|AIza[A-Za-z0-9_*\-]{6,}|\beyJ[A-Za-z0-9_\-]{10,}[.A-Za-z0-9_\-]*|(?i:bearer|basic)\s+[A-Za-z0-9_.~+/*=\-]{6,}|[A-Za-z0-9_\-]{3,}\*{3,}[A-Za-z0-9_\-]*`)
+// keys matches what looks like a credential, also half masked as some providers echo it, and long runs of base64: an image that was
+// sent, or an opaque token.
+var keys = regexp.MustCompile(`(?i)\b(?:sk|pk|rk|gsk|xai|key|hf|pplx|nvapi|r8|fw|csk|tgp|sess|eyJ)[-_][A-Za-z0-9_*.\-]{6,}|AIza[A-Za-z0-9_*\-]{6,}|\beyJ[A-Za-z0-9_\-]{10,}[.A-Za-z0-9_\-]*|(?i:bearer|basic)\s+[A-Za-z0-9_.~+/*=\-]{6,}|[A-Za-z0-9_\-]{3,}\*{3,}[A-Za-z0-9_\-]*|[A-Za-z0-9+/_\-]{64,}=*`)
 
 // Clean returns text on one line, at most limit bytes long, with everything taken out that looks like a credential, equals one
 // of the secrets, or quotes any of what was sent (at least 12 bytes in a row, or all of a shorter one of at least 5).
 func Clean(text string, limit int, secrets, sent []string) string {
-	text = oneLine(text, 4*limit)
+	if text == "" {
+		return ""
+	}
+	text = text[:min(len(text), 4*limit)]
+	if hasEscapes(text) {
+		text, sent = unescape(text), alsoUnescaped(sent)
+	}
+	text = oneLine(text, len(text))
 	for _, s := range secrets {
 		if s != "" {
-			text = strings.ReplaceAll(text, s, Redacted)
+			text = withoutBeginning(strings.ReplaceAll(text, s, Redacted), s)
 		}
 	}
 	text = keys.ReplaceAllString(text, Redacted)
@@ -36,6 +47,47 @@ func Clean(text string, limit int, secrets, sent []string) string {
 		text = text[:cut] + "…"
 	}
 	return text
+}
+
+// leastBeginning is the length in bytes from which a text's end counts as the beginning of a secret that was cut in two.
+const leastBeginning = 6
+
+// withoutBeginning takes off the end of text what a secret begins with.
+func withoutBeginning(text, secret string) string {
+	for n := min(len(secret), len(text)); n >= leastBeginning; n-- {
+		if strings.HasSuffix(text, secret[:n]) {
+			return text[:len(text)-n] + Redacted
+		}
+	}
+	return text
+}
+
+// escapes matches the escapes of JSON strings, two UTF-16 halves of a character together.
+var escapes = regexp.MustCompile(`\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|["\\/bfnrt])`)
+
+// unescape undoes the escapes of JSON and HTML, so that what a server quotes from inside a document is recognised.
+func unescape(text string) string {
+	text = escapes.ReplaceAllStringFunc(text, func(s string) string {
+		var plain string
+		if json.Unmarshal([]byte(`"`+s+`"`), &plain) != nil {
+			return s
+		}
+		return plain
+	})
+	return html.UnescapeString(text)
+}
+
+func hasEscapes(text string) bool { return strings.ContainsAny(text, `\&`) }
+
+// alsoUnescaped adds what a text that was sent becomes when it is quoted as it stands and taken for escaped.
+func alsoUnescaped(sent []string) []string {
+	both := slices.Clip(sent)
+	for _, s := range sent {
+		if hasEscapes(s) {
+			both = append(both, unescape(s))
+		}
+	}
+	return both
 }
 
 // oneLine folds white space, drops control characters and makes the text valid UTF-8, reading at most limit bytes of it.

@@ -33,6 +33,27 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// What is quoted from inside a document of JSON or HTML, cut in two, or encoded, is a quotation still.
+func TestCleanFindsWhatIsEncoded(t *testing.T) {
+	t.Parallel()
+	sent := []string{"Who lives in the little house by the river?\nTell me everything you know. 你住在哪里，我的朋友？", `a\nb\tc\nd\te\nf\tg\nh\ti`}
+	for _, c := range []struct{ name, in, want string }{
+		{"a secret that was cut", "token gateway-t", "token [redacted]"},
+		{"a secret in JSON", `{"token":"gateway\u002dtoken\u002d42"}`, `{"token":"[redacted]"}`},
+		{"base64", "bad image: " + strings.Repeat("iVBORw0KGgo/", 8) + "== at parts[0]", "bad image: [redacted] at parts[0]"},
+		{"an address is not base64", "see https://docs.example.com/guides/errors", "see https://docs.example.com/guides/errors"},
+		{"JSON", `{"content":"little house by the river?\nTell me everything"}`, `{"content":"[redacted]"}`},
+		{"\\u", `{"content":"\u4f60\u4f4f\u5728\u54ea\u91cc\uff0c\u6211\u7684"}`, `{"content":"[redacted]"}`},
+		{"HTML", "<p>&#20320;&#20303;&#22312;&#21738;&#37324;&#65292;&#25105;</p>", "<p>[redacted]</p>"},
+		{"escapes that were sent so", `got a\nb\tc\nd\te\nf\tg\nh\ti here`, "got [redacted] here"},
+		{"broken escapes", `a \q \u12 \ud83d b &nosuch; c`, `a \q \u12 ` + "\uFFFD" + ` b &nosuch; c`},
+	} {
+		if got := scrub.Clean(c.in, 200, []string{"gateway-token-42"}, sent); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestCleanIsBounded(t *testing.T) {
 	t.Parallel()
 	got := scrub.Clean(strings.Repeat("é", 1000), 101, nil, nil)
@@ -43,6 +64,7 @@ func TestCleanIsBounded(t *testing.T) {
 
 func FuzzClean(f *testing.F) {
 	f.Add("the word pizza is not allowed", "s3cr3t", "pizza with everything on it")
+	f.Add(`{"a":"pizza with \\n ev\u0065rything"}`, "pizza", `pizza with \n everything &amp; all`)
 	f.Add("sk-abc\xff****", "x", "\xff\xfe")
 	f.Fuzz(func(t *testing.T, text, secret, sent string) {
 		got := scrub.Clean(text, 300, []string{secret}, []string{sent})
