@@ -1,9 +1,11 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -39,7 +41,8 @@ type endpoint struct {
 // credentials is a key with what follows from it.
 type credentials struct {
 	secret  Secret
-	account string
+	id      string      // a hash of the key, "" without one
+	account string      // the configured name, else id
 	header  http.Header // shared by all requests: never written to
 	// confidential is what of it all must not stand in an error, even if a server echoes it.
 	confidential []string
@@ -57,11 +60,15 @@ func (e *endpoint) credentialsNow(ctx context.Context) (*credentials, error) {
 	if c := e.credentials.Load(); c != nil && c.secret == secret {
 		return c, nil
 	}
-	c := &credentials{secret: secret, account: e.Account, header: e.header(secret), confidential: e.confidential(secret)}
-	if c.account == "" && e.keys != nil {
+	c := &credentials{secret: secret, header: e.header(secret), confidential: e.confidential(secret)}
+	if e.keys != nil {
+		if fault := keyFault(secret.Reveal()); fault != "" {
+			return nil, errors.New("the key " + fault)
+		}
 		sum := sha256.Sum256([]byte(secret.Reveal()))
-		c.account = hex.EncodeToString(sum[:8])
+		c.id = hex.EncodeToString(sum[:8])
 	}
+	c.account = cmp.Or(e.Account, c.id)
 	e.credentials.Store(c)
 	return c, nil
 }
@@ -219,7 +226,10 @@ func (x *exchange) sign(ctx context.Context, req *http.Request) error {
 	if x.endpoint.signer == nil {
 		return nil
 	}
-	return x.endpoint.signer.sign(ctx, req, x.body)
+	if err := x.endpoint.signer.sign(ctx, req, x.body); err != nil {
+		return &Error{Kind: KindSecret, Field: "signing", Phase: PhaseBeforeSend, Err: err}
+	}
+	return nil
 }
 
 // watch returns a context that lets the exchange know when the transport begins and ends to write it.

@@ -15,8 +15,8 @@ type keyBlocks struct {
 	list map[blocked]keyBlock
 }
 
-// blocked is what a block applies to: a key, known by the account hash that follows from it, and one model or all ("").
-type blocked struct{ account, model string }
+// blocked is what a block applies to: a key, known by its hash, and one model or all ("").
+type blocked struct{ key, model string }
 
 type keyBlock struct {
 	kind  Kind
@@ -26,7 +26,7 @@ type keyBlock struct {
 // maxBlocks bounds the memory for blocks; models are few.
 const maxBlocks = 1024
 
-func (b *keyBlocks) add(account, model string, k Kind, until time.Time) {
+func (b *keyBlocks) add(key, model string, k Kind, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.list == nil {
@@ -35,18 +35,18 @@ func (b *keyBlocks) add(account, model string, k Kind, until time.Time) {
 	if len(b.list) >= maxBlocks {
 		clear(b.list)
 	}
-	b.list[blocked{account, model}] = keyBlock{k, until}
+	b.list[blocked{key, model}] = keyBlock{k, until}
 	b.any.Store(true)
 }
 
 // find returns the block on a key for a model, if there is one now.
-func (b *keyBlocks) find(account, model string, now time.Time) (keyBlock, bool) {
+func (b *keyBlocks) find(key, model string, now time.Time) (keyBlock, bool) {
 	if !b.any.Load() {
 		return keyBlock{}, false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, of := range []blocked{{account, ""}, {account, model}} {
+	for _, of := range []blocked{{key, ""}, {key, model}} {
 		found, ok := b.list[of]
 		if ok && (found.until.IsZero() || now.Before(found.until)) {
 			return found, true
@@ -73,20 +73,20 @@ const (
 )
 
 // learn remembers what a failure says of the key. It reports whether an operator should know.
-func (e *endpoint) learn(account, model string, err *Error, r rule, now time.Time) (tell bool) {
+func (e *endpoint) learn(key, model string, err *Error, r rule, now time.Time) (tell bool) {
 	switch {
 	case r.verdict == disableKey:
-		e.blocks.add(account, "", err.Kind, time.Time{})
+		e.blocks.add(key, "", err.Kind, time.Time{})
 	case r.verdict == disableModel:
-		e.blocks.add(account, model, err.Kind, time.Time{})
+		e.blocks.add(key, model, err.Kind, time.Time{})
 	case r.verdict == parkKey:
 		wait := err.RetryAfter
 		if wait == 0 {
 			wait = parkWithoutReset
 		}
-		e.blocks.add(account, "", err.Kind, now.Add(wait))
+		e.blocks.add(key, "", err.Kind, now.Add(wait))
 	case err.Kind == KindRateLimit && err.RetryAfter > 0:
-		e.blocks.add(account, model, err.Kind, now.Add(min(err.RetryAfter, maxRateBlock)))
+		e.blocks.add(key, model, err.Kind, now.Add(min(err.RetryAfter, maxRateBlock)))
 		return false
 	default:
 		return err.Kind == KindFeature

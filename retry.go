@@ -138,7 +138,7 @@ func (k *call) blocked(ctx context.Context, c candidate) (keyBlock, bool) {
 	if err != nil {
 		return keyBlock{}, false // encode reports it
 	}
-	return c.endpoint.blocks.find(cred.account, c.model, time.Now())
+	return c.endpoint.blocks.find(cred.id, c.model, time.Now())
 }
 
 func (k *call) skip(c candidate, why string) {
@@ -306,7 +306,7 @@ func (k *call) dropModel(x *exchange) {
 
 // learn remembers what a failure says of the endpoint's key, and tells the operator what he must know.
 func (k *call) learn(x *exchange, err *Error, r rule) {
-	tell := x.endpoint.learn(x.credentials.account, x.target.Model, err, r, time.Now())
+	tell := x.endpoint.learn(x.credentials.id, x.target.Model, err, r, time.Now())
 	if log := k.client.config.Logger; tell && log != nil {
 		log.Warn("holdfast: "+string(err.Kind), "endpoint", x.endpoint.Name, "provider", x.endpoint.Provider, "model", x.target.Model,
 			"status", err.Status, "type", err.Type, "code", err.Code, "request_id", err.RequestID)

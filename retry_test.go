@@ -265,6 +265,11 @@ func trailOf(answer *holdfast.ChatResponse, err error) holdfast.Trail {
 
 func TestKeysAreDisabled(t *testing.T) {
 	t.Parallel()
+	t.Run("of an account by its hash", func(t *testing.T) { t.Parallel(); keyIsDisabled(t, "") })
+	t.Run("of a named account", func(t *testing.T) { t.Parallel(); keyIsDisabled(t, "ours") })
+}
+
+func keyIsDisabled(t *testing.T, account string) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		key := filepath.Join(t.TempDir(), "key")
@@ -274,7 +279,7 @@ func TestKeysAreDisabled(t *testing.T) {
 		s := &stage{plays: map[string][]play{"a": {fails(holdfast.KindKey, 401), replies("hi from a")}, "b": {replies("hi from b")}}}
 		client := s.client(t, holdfast.Config{
 			Logger:    slog.New(slog.NewTextHandler(&log, nil)),
-			Endpoints: []holdfast.Endpoint{{Name: "a", Provider: "moody", URL: "http://a.test", Key: "file:" + key}},
+			Endpoints: []holdfast.Endpoint{{Name: "a", Provider: "moody", URL: "http://a.test", Key: "file:" + key, Account: account}},
 		}, "b/+")
 		ask := func() *holdfast.ChatResponse {
 			t.Helper()
@@ -308,9 +313,37 @@ func TestKeysAreDisabled(t *testing.T) {
 	})
 }
 
+// A key source may give what no header can carry.
+func TestUnusableKeys(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "two\nlines"} {
+		s := &stage{plays: map[string][]play{"a": {replies("hi")}, "b": {replies("hi")}}}
+		client := s.client(t, holdfast.Config{Endpoints: []holdfast.Endpoint{
+			{Name: "a", Provider: "moody", URL: "http://a.test", KeySource: keySource(key)},
+		}}, "b")
+		answer, err := client.Chat(t.Context(), hello)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(s.log, " "); got != "b" {
+			t.Errorf("asked %q, want only the endpoint with a key", got)
+		}
+		skipped := answer.Trail.Skipped
+		if len(skipped) != 1 || !strings.Contains(skipped[0].Why, string(holdfast.KindSecret)) || strings.Contains(skipped[0].Why, "lines") {
+			t.Errorf("the Trail says %+v, want that the key cannot be used, without the key", skipped)
+		}
+	}
+}
+
+type keySource string
+
+func (k keySource) Secret(context.Context) (holdfast.Secret, error) {
+	return holdfast.NewSecret(string(k)), nil
+}
+
 func TestPagesDoNotDisableKeys(t *testing.T) {
 	t.Parallel()
-	for _, code := range []int{401, 403} {
+	for _, code := range []int{401, 402, 403} {
 		s := &stage{plays: map[string][]play{"a": {says(code, "<html>", "Content-Type", "text/html"), replies("hi")}, "b": {replies("hi")}}}
 		client := s.client(t, holdfast.Config{}, "a", "b")
 		for range 2 {

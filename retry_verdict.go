@@ -89,8 +89,8 @@ func judge(e *Error, policy RetryPolicy) rule {
 	switch {
 	case e.Kind == KindPolicy && policy.PolicyElsewhere:
 		r.verdict = otherModel
-	case e.Kind == KindKey && e.foreign, e.Kind == KindPermission && e.foreign:
-		r.verdict = elsewhere
+	case e.foreign && (r.verdict == disableKey || r.verdict == disableModel || r.verdict == parkKey):
+		r.verdict = elsewhere // a portal or a proxy says nothing of the key
 	}
 	if e.shouldRetry == nil {
 		return r
