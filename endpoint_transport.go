@@ -49,6 +49,7 @@ func (e *Endpoint) newTransport(c *Config) (*http.Transport, error) {
 		ReadBufferSize:         ioBuffer,
 		WriteBufferSize:        ioBuffer,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter},
+		OnProxyConnectResponse: proxyAnswered,
 	}
 	switch e.Proxy {
 	case "":
@@ -64,6 +65,14 @@ func (e *Endpoint) newTransport(c *Config) (*http.Transport, error) {
 	var err error
 	t.TLSClientConfig, err = e.tlsConfig(c)
 	return t, err
+}
+
+// proxyAnswered tells a proxy's refusal from other failures. net/http's own error would be just what the proxy wrote.
+func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &Error{Kind: KindProxy, Phase: PhaseBeforeSend, Message: fmt.Sprintf("the proxy answered CONNECT with %d", answer.StatusCode)}
 }
 
 func (e *Endpoint) timeouts(c *Config) Timeouts {

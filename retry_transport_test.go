@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,16 @@ func TestTransportFaults(t *testing.T) {
 			c.Endpoints[0].Proxy = serve(t, status(407, "text/plain", "")).URL
 			return c
 		}, holdfast.KindProxy, false},
+		{"proxy refuses", func(t *testing.T) holdfast.Config {
+			c := config("https://provider.test")
+			c.Endpoints[0].Proxy = serve(t, status(403, "text/plain", "")).URL
+			return c
+		}, holdfast.KindProxy, false},
+		{"signing secret missing", func(t *testing.T) holdfast.Config {
+			c := config(serve(t, answering(`{"reply":"hi"}`)).URL)
+			c.Endpoints[0].Signing = &holdfast.Signing{ClientID: "me", Secret: "file:" + filepath.Join(t.TempDir(), "secret")}
+			return c
+		}, holdfast.KindSecret, false},
 		{"a page with 200", fault(200, "text/html; charset=utf-8", "<html>Log in</html>"), holdfast.KindIntercepted, true},
 		{"plain text with 200", fault(200, "text/plain", "hello"), holdfast.KindIntercepted, true},
 		{"an empty 200", fault(200, "application/json", ""), holdfast.KindIntercepted, true},
