@@ -26,6 +26,7 @@ type AnswerWriter struct {
 	usage    Usage
 	notes    []string
 	counts   []Usage // what usage events point to, which must not change under their reader
+	size     int     // how much memory the answer takes, in bytes, about
 }
 
 // NewAnswerWriter returns an AnswerWriter for tests of adapters; the client makes its own.
@@ -183,6 +184,7 @@ func (w *AnswerWriter) ToolArgs(key int, piece []byte) {
 		return
 	}
 	w.begin(b, true)
+	w.keep(len(piece))
 	w.event(Event{Type: EventToolArgs, Block: b.index, Delta: b.text.Append(piece)})
 }
 
@@ -197,6 +199,7 @@ func (w *AnswerWriter) ReplaceToolArgs(key int, args []byte) {
 		w.ToolArgs(key, rest)
 		return
 	}
+	w.keep(len(args))
 	b.text = slab.Text{}
 	b.text.Append(args)
 }
@@ -242,6 +245,7 @@ func (w *AnswerWriter) Whole(p Part) {
 		p.Args, p.Incomplete = toolArgs(string(p.Args), !p.Incomplete)
 	}
 	b := w.newBlock(p, 0)
+	w.keep(weight(p))
 	b.ended = true
 	if w.stream {
 		w.whole(b)
@@ -333,7 +337,10 @@ func (w *AnswerWriter) Done() {
 }
 
 // Note adds a remark about how the answer came, for the [Trail]. It quotes nothing of the answer.
-func (w *AnswerWriter) Note(remark string) { w.notes = append(w.notes, remark) }
+func (w *AnswerWriter) Note(remark string) {
+	w.keep(len(remark))
+	w.notes = append(w.notes, remark)
+}
 
 // IsDone reports whether Done was called.
 func (w *AnswerWriter) IsDone() bool { return w.done }

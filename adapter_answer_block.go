@@ -18,7 +18,59 @@ type block struct {
 	cut   bool // ended by the bound on the answer, not by the protocol
 }
 
+// blockSize is about what a block takes in memory beside its text.
+const blockSize = 512
+
+// keep counts bytes that the answer, or its decoder, keeps until the end.
+func (w *AnswerWriter) keep(bytes int) { w.size += bytes }
+
+// weight returns how many bytes a part holds.
+func weight(p Part) int {
+	n := attached(p)
+	switch p := p.(type) {
+	case *Text:
+		n += len(p.Text)
+	case *Thinking:
+		n += len(p.Text)
+	case *Refusal:
+		n += len(p.Text)
+	case *ToolCall:
+		n += len(p.Args)
+	case *Opaque:
+		n += len(p.Raw)
+	case *Image:
+		n += len(p.Bytes) + len(p.URL)
+	case *Audio:
+		n += len(p.Bytes) + len(p.URL)
+	case *Document:
+		n += len(p.Bytes) + len(p.URL)
+	}
+	return n
+}
+
+// attached returns how many bytes a part holds beside its text or arguments.
+func attached(p Part) int {
+	switch p := p.(type) {
+	case *Text:
+		return p.Extra.weight()
+	case *Thinking:
+		return len(p.Opaque)
+	case *ToolCall:
+		return len(p.ID) + len(p.Name) + p.Extra.weight()
+	}
+	return 0
+}
+
+func (x Extra) weight() int {
+	n := 0
+	for _, raw := range x {
+		n += len(raw)
+	}
+	return n
+}
+
 func (w *AnswerWriter) newBlock(p Part, key int) *block {
+	w.keep(blockSize)
 	b := &block{index: len(w.blocks), key: key, part: p}
 	if !w.done { // else the codec writes into the void
 		w.blocks = append(w.blocks, b)
@@ -30,6 +82,7 @@ func (w *AnswerWriter) write(t EventType, piece []byte) {
 	if len(piece) == 0 || w.done {
 		return
 	}
+	w.keep(len(piece))
 	delta := w.open.text.Append(piece)
 	if delta == "" {
 		return
@@ -48,8 +101,10 @@ func (w *AnswerWriter) end(b *block) {
 	b.fill(b.part)
 	if isEmptyPart(b.part) {
 		w.blocks = w.blocks[:b.index] // it is the last: whatever opens a block closes this one first
+		w.keep(-blockSize)
 		return
 	}
+	w.keep(attached(b.part))
 	if _, thinking := b.part.(*Thinking); !thinking {
 		w.visible = true
 	}

@@ -149,7 +149,9 @@ func (d *claudeStream) delta(s *jsonscan.Scanner, out *AnswerWriter) {
 				t.Opaque = bytes.Clone(b)
 			}
 		case "citation":
-			d.cite(s.Raw())
+			raw := s.Raw()
+			out.keep(len(raw))
+			d.cite(raw)
 		default:
 			s.Skip()
 		}
@@ -166,6 +168,7 @@ func (d *claudeStream) late(raw []byte, out *AnswerWriter) error {
 		d.delta(&d.scan, out)
 		return nil
 	}
+	out.keep(len(raw))
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
 		return Malformed("an event is not valid JSON")

@@ -166,6 +166,7 @@ func (d *chatDecoder) rename(key int, name string, out *AnswerWriter) {
 		return
 	}
 	c.name += name
+	out.keep(len(c.name))
 	if call := out.OpenToolCall(key); call != nil {
 		call.Name = c.name
 	}

@@ -72,6 +72,7 @@ func (d *chatDecoder) apply(p *chatDelta, out *AnswerWriter) {
 		d.refuse(d.unquote(p.refusal), out)
 	}
 	if len(p.annotations) > 0 && p.annotations[0] == '[' {
+		out.keep(len(p.annotations))
 		d.notes.add(p.annotations)
 	}
 	if len(p.calls) > 0 {
@@ -137,6 +138,7 @@ func (d *chatDecoder) detail(raw []byte, show bool, out *AnswerWriter) {
 			d.think(text, out)
 		}
 		if d.details.append(elem) {
+			out.keep(len(elem))
 			d.thoughts.Kind, d.thoughts.Opaque = thinkingDetails, d.details.json
 		}
 	}

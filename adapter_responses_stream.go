@@ -172,10 +172,16 @@ func (d *responsesDecoder) item(index int) *responsesState {
 	return d.begin(index)
 }
 
+// maxResponsesItems bounds what is remembered of items, should a server begin them without end.
+const maxResponsesItems = 1 << 14
+
 // begin makes the state of a new item, even where another had its index.
 func (d *responsesDecoder) begin(index int) *responsesState {
 	if d.items == nil {
 		d.items = make(map[int]*responsesState, 4)
+	}
+	if len(d.items) >= maxResponsesItems {
+		clear(d.items)
 	}
 	it := &responsesState{index: index}
 	d.items[index], d.last = it, it

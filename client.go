@@ -34,7 +34,8 @@ type Config struct {
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Retry says how far to go when an endpoint fails.
 	Retry RetryPolicy `json:"retry,omitzero"`
-	// MaxAnswerBytes bounds an answer that is not streamed, and each event of one that is. 0 means 32 MiB.
+	// MaxAnswerBytes bounds an answer that is not streamed; of one that is, it bounds each event and all content together, for which
+	// a part counts 512 bytes and its text. An answer that is larger is a [KindAnswerTooLarge]. 0 means 32 MiB.
 	MaxAnswerBytes int `json:"max_answer_bytes,omitempty"`
 
 	// Adapters adds providers of your own, by the name that endpoints give as Provider. A built-in name may be replaced.

@@ -64,6 +64,7 @@ func (k *call) deliver(ctx context.Context, yield func(Event, error) bool) {
 	events := w.Events()
 	if k.live != nil {
 		events = append(k.live.held, events...)
+		k.live.held = nil
 	}
 	for {
 		for _, e := range events {
@@ -121,8 +122,29 @@ func (s *liveStream) commit(ctx context.Context, showThinking bool) *Error {
 		if s.answer.visible || s.answer.IsDone() || (showThinking && len(s.answer.blocks) > 0) {
 			return nil
 		}
-		s.held = append(s.held, s.answer.Events()...)
+		if err := s.hold(s.answer.Events()); err != nil {
+			return err
+		}
 	}
+}
+
+// maxHeld bounds how many events are held back: more than any model thinks before it speaks.
+const maxHeld = 1 << 18
+
+// hold keeps events until something visible comes. Of counts of tokens that follow each other, as some servers send for a sign
+// of life, the last is enough.
+func (s *liveStream) hold(events []Event) *Error {
+	for _, e := range events {
+		if n := len(s.held); e.Type == EventUsage && n > 0 && s.held[n-1].Type == EventUsage {
+			s.held[n-1] = e
+			continue
+		}
+		s.held = append(s.held, e)
+	}
+	if len(s.held) > maxHeld {
+		return &Error{Kind: KindAnswerTooLarge, Phase: PhaseFirstEvent, Message: "too many events before the first content"}
+	}
+	return nil
 }
 
 // advance reads one event of the stream into the answer.
@@ -140,6 +162,9 @@ func (s *liveStream) advance(ctx context.Context) *Error {
 	}
 	if err := s.decoder.Decode(Frame{Event: f.Event, Data: f.Data}, s.answer); err != nil {
 		return asError(err, PhaseMidStream)
+	}
+	if s.answer.size > s.limit {
+		return tooLarge(s.limit, PhaseMidStream)
 	}
 	return nil
 }

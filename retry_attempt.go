@@ -149,15 +149,15 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 		defer resp.Body.Close()
 		return x.failure(resp)
 	}
+	form := formOf(resp.Header)
+	if form == formForeign {
+		defer resp.Body.Close()
+		return foreignPage(resp)
+	}
 	body, err := unzipped(resp)
 	if err != nil {
 		resp.Body.Close()
 		return &Error{Kind: KindMalformed, Phase: PhaseFirstEvent, Message: "the answer is said to be gzip and is not"}
-	}
-	form := formOf(resp.Header)
-	if form == formForeign {
-		defer resp.Body.Close()
-		return foreignPage(resp, body)
 	}
 	w := NewAnswerWriter(x.adapter, x.target)
 	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
@@ -236,15 +236,28 @@ func asError(err error, phase Phase) *Error {
 	return e
 }
 
-// maxErrorBody is how much of a failed answer is read.
-const maxErrorBody = 64 << 10
+const (
+	// maxErrorBody is how much of a failed answer is read. If that is all of it, the connection can be used again.
+	maxErrorBody = 64 << 10
+	// errorBodyTime is how long it may take: the head has said that it failed, and others are waiting to be asked.
+	errorBodyTime = 2 * time.Second
+)
+
+// failedBody reads the body of a failed answer as far as it is worth it.
+func failedBody(resp *http.Response) []byte {
+	timer := time.AfterFunc(errorBodyTime, func() { _ = resp.Body.Close() })
+	defer timer.Stop()
+	body, err := unzipped(resp)
+	if err != nil {
+		return nil
+	}
+	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	return raw
+}
 
 // failure reads a failed answer: the dialect's own error if it is one, else what the status and the form of the body say.
 func (x *exchange) failure(resp *http.Response) *Error {
-	var raw []byte
-	if body, err := unzipped(resp); err == nil {
-		raw, _ = io.ReadAll(io.LimitReader(body, maxErrorBody))
-	}
+	raw := failedBody(resp)
 	form := formOf(resp.Header)
 	if form != formForeign || looksLikeJSON(raw) {
 		if e := x.adapter.DecodeError(resp.StatusCode, resp.Header, raw); e != nil {
@@ -261,9 +274,8 @@ func (x *exchange) failure(resp *http.Response) *Error {
 }
 
 // foreignPage is the error for a success that is no answer: a page of a portal, a proxy or a login.
-func foreignPage(resp *http.Response, body io.Reader) *Error {
-	raw, _ := io.ReadAll(io.LimitReader(body, maxSnippet))
-	return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: snippet(resp.Header, raw), foreign: true}
+func foreignPage(resp *http.Response) *Error {
+	return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: snippet(resp.Header, failedBody(resp)), foreign: true}
 }
 
 const maxSnippet = 512
