@@ -96,7 +96,8 @@ type Encoded struct {
 	Header http.Header
 	// Body is the JSON body.
 	Body []byte
-	// Notes says in words which hints were left out, for the [Trail]. They name fields, never their content.
+	// Notes says which hints were left out, for the [Trail]: the field's path, and behind ": " the reason where it needs one.
+	// They never quote a field's content.
 	Notes []string
 }
 
@@ -115,9 +116,6 @@ func Malformed(why string) *Error {
 func (t Target) made(dialect string, o *Origin) bool {
 	return o != nil && *o == Origin{Provider: dialect, Platform: t.Platform, Account: t.Account, Model: t.Model}
 }
-
-// hinted reports whether a field may be left out where the provider does not know it.
-func (r *ChatRequest) hinted(field string) bool { return slices.Contains(r.Hints, field) }
 
 // foldID returns id if it is non-empty, at most limit bytes long and made of letters, digits and the bytes in also; otherwise an id
 // of that form derived from it, the same one each time, so that a call and its result still match.

@@ -36,7 +36,7 @@ func (claudeAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, e
 	if to.Model == "" {
 		return Encoded{}, &Error{Kind: KindInvalid, Field: "model", Message: "must name a model: Claude has no default"}
 	}
-	e := claudeEncoder{req: req, to: to, model: claudeModelOf(to.Model), out: dst, tail: claudePlace{message: -1}}
+	e := claudeEncoder{req: req, to: to, model: claudeModelOf(to.Model), out: dst, notes: req.strayNotes(), tail: nowhere}
 	if err := e.encode(); err != nil {
 		return Encoded{}, err
 	}
@@ -63,7 +63,7 @@ type claudeEncoder struct {
 	// short is set once a cache mark of the short kind is written: no long one may follow.
 	short bool
 	// tail is the text that ends a prefill; its message is -1 if there is none.
-	tail claudePlace
+	tail place
 }
 
 // claudeThinking is the type of thinking to ask for; empty leaves it to the model.
@@ -234,15 +234,15 @@ func (e *claudeEncoder) writeOutput() error {
 			return err
 		}
 	case OutputSchema:
-		why := ""
+		field, why := "output", ""
 		switch {
 		case !e.model.schemas:
-			why = "this model takes no output schema"
+			field, why = "output.format", "this model takes no output schema"
 		case e.tail.message >= 0:
 			why = "does not go with a last message of the assistant"
 		}
 		if why != "" {
-			if err := e.cannot("output", why); err != nil {
+			if err := e.cannot(field, why); err != nil {
 				return err
 			}
 			break
@@ -400,8 +400,7 @@ func (e *claudeEncoder) writeHints() {
 
 // cannot refuses a field, or notes that it is left out if the caller marked it as a hint.
 func (e *claudeEncoder) cannot(field, why string) error {
-	name, _, _ := strings.Cut(field, "[")
-	if !e.req.hinted(name) {
+	if !e.req.hinted(field) {
 		return Unsupported(field, why)
 	}
 	e.note(field + ": " + why)

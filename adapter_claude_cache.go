@@ -57,29 +57,3 @@ func (e *claudeEncoder) countCacheHints() int {
 	}
 	return n
 }
-
-// cacheHint returns a part's own cache hint.
-func cacheHint(p Part) CacheHint {
-	switch p := p.(type) {
-	case *Text:
-		return p.Cache
-	case *Image:
-		return p.Cache
-	case *Document:
-		return p.Cache
-	case *ToolResult:
-		return resultHint(p)
-	}
-	return ""
-}
-
-// resultHint returns the cache hint of a result: its own, or one of its parts', since it is kept as a whole.
-func resultHint(r *ToolResult) CacheHint {
-	hint := r.Cache
-	for _, p := range r.Parts {
-		if h := cacheHint(p); h != "" && hint != CacheLong {
-			hint = h
-		}
-	}
-	return hint
-}

@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"mime"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,7 +10,7 @@ import (
 
 var claudeImages = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
 
-func (e *claudeEncoder) image(at claudePlace, p *Image) error {
+func (e *claudeEncoder) image(at place, p *Image) error {
 	e.open("image")
 	e.key("source")
 	switch {
@@ -19,10 +18,10 @@ func (e *claudeEncoder) image(at claudePlace, p *Image) error {
 		if err := e.reference(at, p.URL, p.File); err != nil {
 			return err
 		}
-	case !slices.Contains(claudeImages, p.MIME):
+	case !slices.Contains(claudeImages, mediaType(p.MIME)):
 		return Unsupported(at.String()+".mime", "must be one of "+strings.Join(claudeImages, ", "))
 	default:
-		e.base64(p.MIME, p.Bytes)
+		e.base64(mediaType(p.MIME), p.Bytes)
 	}
 	if p.Detail != "" {
 		e.note(at.String() + ".detail")
@@ -34,11 +33,8 @@ func (e *claudeEncoder) image(at claudePlace, p *Image) error {
 	return nil
 }
 
-func (e *claudeEncoder) document(at claudePlace, p *Document) error {
-	kind, _, err := mime.ParseMediaType(p.MIME)
-	if err != nil {
-		kind = p.MIME
-	}
+func (e *claudeEncoder) document(at place, p *Document) error {
+	kind := mediaType(p.MIME)
 	e.open("document")
 	e.key("source")
 	switch {
@@ -77,12 +73,13 @@ func (e *claudeEncoder) base64(mediaType string, data []byte) {
 }
 
 // reference writes a source that is not in the request itself.
-func (e *claudeEncoder) reference(at claudePlace, url string, file *FileRef) error {
+func (e *claudeEncoder) reference(at place, url string, file *FileRef) error {
 	e.out = append(e.out, '{')
 	switch {
-	case file != nil && file.Provider != claudeDialect.Name && file.Provider != e.to.Provider:
-		return Unsupported(at.String()+".file", "was uploaded to another provider")
 	case file != nil:
+		if err := e.to.elsewhere(at, claudeDialect.Name, file); err != nil {
+			return err
+		}
 		e.text("type", "file")
 		e.text("file_id", file.ID)
 	case !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://"):

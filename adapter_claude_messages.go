@@ -9,21 +9,6 @@ import (
 	"github.com/holdfast-ai/holdfast/internal/jsonappend"
 )
 
-// claudePlace names a part of the request. It becomes words only when a note or an error needs them.
-type claudePlace struct {
-	message, part int
-	// inner is the index within a tool result, -1 outside.
-	inner int
-}
-
-func (p claudePlace) String() string {
-	s := fmt.Sprintf("messages[%d].parts[%d]", p.message, p.part)
-	if p.inner >= 0 {
-		s += fmt.Sprintf(".parts[%d]", p.inner)
-	}
-	return s
-}
-
 func (e *claudeEncoder) writeSystem() error {
 	if len(e.req.System) == 0 {
 		return nil
@@ -65,7 +50,7 @@ func (e *claudeEncoder) writeMessages() error {
 		i = end
 	}
 	if len(e.out) == empty {
-		return Unsupported("messages", "nothing of them can be sent to this provider")
+		return errNothingLeft()
 	}
 	e.out = append(e.out, ']')
 	return nil
@@ -113,7 +98,7 @@ func (e *claudeEncoder) turn(role string, i, end int) error {
 				if _, is := p.(*ToolResult); is != results {
 					continue
 				}
-				if err := e.part(claudePlace{m, n, -1}, role, p); err != nil {
+				if err := e.part(place{m, n, -1}, role, p); err != nil {
 					return err
 				}
 			}
@@ -140,7 +125,7 @@ func (e *claudeEncoder) planPrefill(i, end int) error {
 	for m := end - 1; m >= i; m-- {
 		parts := e.req.Messages[m].Parts
 		for n := len(parts) - 1; n >= 0; n-- {
-			at := claudePlace{m, n, -1}
+			at := place{m, n, -1}
 			text := ""
 			switch p := parts[n].(type) {
 			case *Text:
@@ -172,7 +157,7 @@ func (e *claudeEncoder) checkPrefill(message int) error {
 	return nil
 }
 
-func (e *claudeEncoder) part(at claudePlace, role string, p Part) error {
+func (e *claudeEncoder) part(at place, role string, p Part) error {
 	switch p := p.(type) {
 	case *Text:
 		e.textPart(at, role, p)
@@ -200,7 +185,7 @@ func (e *claudeEncoder) part(at claudePlace, role string, p Part) error {
 	return nil
 }
 
-func (e *claudeEncoder) textPart(at claudePlace, role string, t *Text) {
+func (e *claudeEncoder) textPart(at place, role string, t *Text) {
 	text := t.Text
 	if at == e.tail {
 		if text = strings.TrimRightFunc(text, unicode.IsSpace); len(text) < len(t.Text) {
@@ -213,7 +198,7 @@ func (e *claudeEncoder) textPart(at claudePlace, role string, t *Text) {
 	}
 	e.open("text")
 	e.text("text", text)
-	if len(t.Extra) > 0 {
+	if len(t.Extra) > 0 && role == "assistant" {
 		e.citations(at, t)
 	}
 	e.mark(t.Cache, "messages[%d].parts[%d].cache", at.message, at.part)
@@ -221,7 +206,7 @@ func (e *claudeEncoder) textPart(at claudePlace, role string, t *Text) {
 }
 
 // citations returns what Claude attached to its text. The file_id of an answer's citation is not part of a request's.
-func (e *claudeEncoder) citations(at claudePlace, t *Text) {
+func (e *claudeEncoder) citations(at place, t *Text) {
 	var extra struct {
 		Citations []map[string]json.RawMessage `json:"citations"`
 	}
@@ -237,7 +222,7 @@ func (e *claudeEncoder) citations(at claudePlace, t *Text) {
 	}
 }
 
-func (e *claudeEncoder) thinkingPart(at claudePlace, t *Thinking) {
+func (e *claudeEncoder) thinkingPart(at place, t *Thinking) {
 	if !e.returns(t) {
 		e.note(at.String() + ": only its origin can read it")
 		return

@@ -102,7 +102,7 @@ func (e *claudeEncoder) writeToolChoice() error {
 	return nil
 }
 
-func (e *claudeEncoder) toolCall(at claudePlace, c *ToolCall) error {
+func (e *claudeEncoder) toolCall(at place, c *ToolCall) error {
 	if !isToolName(c.Name) {
 		return Unsupported(at.String()+".name", "must be 1 to 64 letters, digits, _ or -")
 	}
@@ -123,7 +123,7 @@ func (e *claudeEncoder) toolCall(at claudePlace, c *ToolCall) error {
 }
 
 // callExtra returns who made a call, where it was not simply the model.
-func (e *claudeEncoder) callExtra(at claudePlace, c *ToolCall) {
+func (e *claudeEncoder) callExtra(at place, c *ToolCall) {
 	var extra struct {
 		Caller  json.RawMessage `json:"caller"`
 		Toolset json.RawMessage `json:"toolset_name"`
@@ -140,7 +140,7 @@ func (e *claudeEncoder) callExtra(at claudePlace, c *ToolCall) {
 	}
 }
 
-func (e *claudeEncoder) toolResult(at claudePlace, r *ToolResult) error {
+func (e *claudeEncoder) toolResult(at place, r *ToolResult) error {
 	e.open("tool_result")
 	e.text("tool_use_id", foldID(r.CallID, "_-", claudeIDLimit))
 	e.key("content")
@@ -149,7 +149,7 @@ func (e *claudeEncoder) toolResult(at claudePlace, r *ToolResult) error {
 		if t, ok := p.(*Text); ok && t.Text == "" {
 			continue
 		}
-		inner := claudePlace{at.message, at.part, i}
+		inner := at.within(i)
 		var err error
 		switch p := p.(type) {
 		case *Text:

@@ -39,7 +39,7 @@ func (geminiAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, e
 		return Encoded{}, err
 	}
 	from := len(dst)
-	e := geminiEncoder{dst: dst, req: req, to: to, model: geminiModelOf(to.Model)}
+	e := geminiEncoder{dst: dst, req: req, to: to, model: geminiModelOf(to.Model), notes: req.strayNotes()}
 	e.dst = append(e.dst, '{')
 	for _, step := range []func(*geminiEncoder) error{
 		(*geminiEncoder).contents, (*geminiEncoder).system, (*geminiEncoder).tools, (*geminiEncoder).config, (*geminiEncoder).hints,

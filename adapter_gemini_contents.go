@@ -20,16 +20,6 @@ const (
 	geminiAnswer
 )
 
-// geminiField names a part of the request in errors and notes.
-type geminiField struct{ message, part, inner int }
-
-func (f geminiField) String() string {
-	if f.inner >= 0 {
-		return fmt.Sprintf("messages[%d].parts[%d].parts[%d]", f.message, f.part, f.inner)
-	}
-	return fmt.Sprintf("messages[%d].parts[%d]", f.message, f.part)
-}
-
 // contents writes the conversation, one run of messages of the model or of the other side after the other.
 func (e *geminiEncoder) contents() error {
 	messages := e.req.Messages
@@ -48,7 +38,7 @@ func (e *geminiEncoder) contents() error {
 	}
 	switch {
 	case e.content == geminiNothing:
-		return invalid("messages", "hold nothing that can be sent to this model")
+		return errNothingLeft()
 	case e.content == geminiAnswer && !e.model.prefill:
 		return Unsupported(fmt.Sprintf("messages[%d]", len(messages)-1), "the model does not continue a turn of its own")
 	}
@@ -117,12 +107,12 @@ func (e *geminiEncoder) text(kind geminiContent, text string) {
 func (e *geminiEncoder) answers(from, to int) {
 	for i := from; i < to; i++ {
 		for j, p := range e.req.Messages[i].Parts {
-			e.answer(geminiField{i, j, -1}, p)
+			e.answer(place{i, j, -1}, p)
 		}
 	}
 }
 
-func (e *geminiEncoder) answer(at geminiField, p Part) {
+func (e *geminiEncoder) answer(at place, p Part) {
 	switch p := p.(type) {
 	case *Text:
 		e.said(at, p)
@@ -136,7 +126,9 @@ func (e *geminiEncoder) answer(at geminiField, p Part) {
 		switch {
 		case !e.to.made(geminiName, p.Origin):
 			e.note("%v", at)
-		case len(p.Opaque) > 0: // a summary alone is of no use to the model
+		case len(p.Opaque) == 0:
+			e.note("%v: a summary alone says nothing to the model", at)
+		default:
 			e.open(geminiAnswer)
 			e.str("text", p.Text)
 			if p.Kind != geminiSignature {
@@ -157,7 +149,7 @@ func (e *geminiEncoder) answer(at geminiField, p Part) {
 	}
 }
 
-func (e *geminiEncoder) said(at geminiField, t *Text) {
+func (e *geminiEncoder) said(at place, t *Text) {
 	if t.Cache != "" {
 		e.note("%v.cache", at)
 	}
@@ -176,7 +168,7 @@ func (e *geminiEncoder) said(at geminiField, t *Text) {
 
 // call writes a call. In the open tool loop a model that demands signatures wants one on the first call of each of its
 // turns; where there is none, or one that was made elsewhere, the documented substitute stands for it.
-func (e *geminiEncoder) call(at geminiField, c *ToolCall) {
+func (e *geminiEncoder) call(at place, c *ToolCall) {
 	e.open(geminiAnswer)
 	e.key("functionCall")
 	e.dst = append(e.dst, '{')
@@ -210,7 +202,7 @@ func (e *geminiEncoder) callID(c *ToolCall) {
 }
 
 // signature returns the thought signature in extra if the target made it.
-func (e *geminiEncoder) signature(at geminiField, extra Extra, origin *Origin) string {
+func (e *geminiEncoder) signature(at place, extra Extra, origin *Origin) string {
 	s := geminiMember(extra, "thoughtSignature")
 	if !e.to.made(geminiName, origin) {
 		if s != "" || extra[geminiName] == nil {
@@ -259,18 +251,18 @@ func (e *geminiEncoder) results(before, from, to int) error {
 	return nil
 }
 
-func (e *geminiEncoder) resultOf(id string, from, to int) (geminiField, *ToolResult) {
+func (e *geminiEncoder) resultOf(id string, from, to int) (place, *ToolResult) {
 	for i := from; i < to; i++ {
 		for j, p := range e.req.Messages[i].Parts {
 			if r, ok := p.(*ToolResult); ok && r.CallID == id {
-				return geminiField{i, j, -1}, r
+				return place{i, j, -1}, r
 			}
 		}
 	}
-	return geminiField{}, nil
+	return place{}, nil
 }
 
-func (e *geminiEncoder) result(at geminiField, call *ToolCall, r *ToolResult) error {
+func (e *geminiEncoder) result(at place, call *ToolCall, r *ToolResult) error {
 	e.open(geminiResults)
 	e.key("functionResponse")
 	e.dst = append(e.dst, '{')
@@ -309,13 +301,16 @@ func (e *geminiEncoder) resultText(r *ToolResult) {
 	e.shut()
 }
 
-func (e *geminiEncoder) resultMedia(at geminiField, r *ToolResult) error {
+func (e *geminiEncoder) resultMedia(at place, r *ToolResult) error {
 	opened := false
 	for k, p := range r.Parts {
-		if _, ok := p.(*Text); ok {
+		at.inner = k
+		if t, ok := p.(*Text); ok {
+			if t.Cache != "" {
+				e.note("%v.cache", at)
+			}
 			continue
 		}
-		at.inner = k
 		if !e.model.mediaResults {
 			return Unsupported(at.String(), "the model reads text only in tool results")
 		}
@@ -344,7 +339,7 @@ func (e *geminiEncoder) questions(before, from, to int) error {
 	}
 	for i := from; i < to; i++ {
 		for j, p := range e.req.Messages[i].Parts {
-			at := geminiField{i, j, -1}
+			at := place{i, j, -1}
 			switch p := p.(type) {
 			case *ToolResult:
 			case *Text:

@@ -16,7 +16,7 @@ type geminiMedia struct {
 }
 
 // media writes an image, document or recording into the open part.
-func (e *geminiEncoder) media(at geminiField, p Part) error {
+func (e *geminiEncoder) media(at place, p Part) error {
 	var m geminiMedia
 	var cache CacheHint
 	fits := true
@@ -55,15 +55,18 @@ func (e *geminiEncoder) media(at geminiField, p Part) error {
 	return e.fileData(at, m)
 }
 
-func (e *geminiEncoder) fileData(at geminiField, m geminiMedia) error {
+func (e *geminiEncoder) fileData(at place, m geminiMedia) error {
 	uri := m.url
+	if m.file != nil {
+		if err := e.to.elsewhere(at, geminiName, m.file); err != nil {
+			return err
+		}
+	}
 	switch {
 	case m.file == nil:
 		if !e.reachable(uri) {
 			return Unsupported(at.String()+".url", "Gemini fetches from Google's own storage only: send the bytes")
 		}
-	case m.file.Provider != geminiName && m.file.Provider != e.to.Provider:
-		return Unsupported(at.String()+".file", "the file is another provider's")
 	case strings.HasPrefix(m.file.ID, "files/"):
 		uri = geminiAdapter{}.Dialect().URL + "/" + m.file.ID
 	default:

@@ -129,7 +129,7 @@ func TestGeminiModelMustBeNamed(t *testing.T) {
 func TestGeminiNothingLeft(t *testing.T) {
 	t.Parallel()
 	req := &ChatRequest{Messages: []Message{{Role: RoleAssistant, Parts: Parts{&Thinking{Text: "x"}}}}}
-	if _, err := (geminiAdapter{}).Encode(nil, req, geminiHere); KindOf(err) != KindInvalid {
+	if _, err := (geminiAdapter{}).Encode(nil, req, geminiHere); KindOf(err) != KindUnsupported {
 		t.Errorf("got %v", err)
 	}
 }

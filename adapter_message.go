@@ -55,8 +55,9 @@ type ChatRequest struct {
 	// Metadata is stored with the request by providers that do so. Hint.
 	Metadata map[string]string `json:"metadata,omitempty"`
 
-	// Hints names further fields, as their JSON spells them (such as "seed" or "top_k"), that may be left out where the
-	// provider does not know them, instead of failing.
+	// Hints names further fields, as their JSON spells them without indices (such as "seed", "reasoning.effort" or
+	// "tools.strict"), that may be left out where the provider does not know them, instead of failing. "reasoning" names all
+	// that it holds.
 	Hints []string `json:"hints,omitempty"`
 	// Extra holds, by provider name, a JSON object whose members are set in the request body, objects joined member by member.
 	// They win over what holdfast writes. It is sent to that provider only.

@@ -29,7 +29,7 @@ func (a chatAdapter) DecodeError(status int, _ http.Header, body []byte) *Error 
 
 // Encode implements [AIServiceAdapter]: the settings first, the conversation last.
 func (a chatAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, error) {
-	e := chatEncoder{dst: dst, req: req, to: to, profile: a.profile}
+	e := chatEncoder{dst: dst, req: req, to: to, profile: a.profile, notes: req.strayNotes()}
 	if e.profile.has(isOpenAI) {
 		e.model = openaiModel(to.Model)
 	}
@@ -136,7 +136,7 @@ func (e *chatEncoder) planThinking() error {
 		return Unsupported("reasoning.effort", "this provider cannot think behind such a conversation: it lacks the thinking that led to the tool calls, or continues a message")
 	}
 	e.muted = true
-	e.note("reasoning")
+	e.note("reasoning.effort: thinking is switched off behind such a conversation")
 	return nil
 }
 
@@ -208,7 +208,7 @@ func (e *chatEncoder) refuseStrict() error {
 			continue
 		}
 		field := fmt.Sprintf("tools[%d].strict", i)
-		if !e.req.hinted(field) && !e.req.hinted("tools.strict") {
+		if !e.req.hinted(field) {
 			return Unsupported(field, "this provider does not hold arguments to a schema")
 		}
 		e.note(field)
@@ -300,6 +300,9 @@ func (e *chatEncoder) reasoning() {
 		}
 	default:
 		e.dst = jsonappend.String(jsonappend.Key(e.dst, "reasoning_effort"), string(r.Effort))
+	}
+	if r.Summary && !p.has(thinksSummaryOnly) {
+		e.note("reasoning.summary: shown unasked where the model thinks")
 	}
 	if r.BudgetTokens > 0 && p.budget != "" {
 		e.dst = jsonappend.Int(jsonappend.Key(e.dst, p.budget), r.BudgetTokens)

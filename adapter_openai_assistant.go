@@ -25,7 +25,7 @@ func (e *chatEncoder) assistant(i int) {
 		e.dst = append(e.dst, `,"tool_calls":[`...)
 		for j, p := range m.Parts {
 			if c, ok := p.(*ToolCall); ok {
-				e.toolCall(chatPlace{i, j}, c)
+				e.toolCall(place{i, j, -1}, c)
 			}
 		}
 		e.dst = append(e.dst, ']')
@@ -62,10 +62,10 @@ func (e *chatEncoder) weigh(i int) chatTurn {
 			if e.returns(t, p) {
 				t.thoughts++
 			} else {
-				e.note(chatPlace{i, j}.String())
+				e.note(place{i, j, -1}.String())
 			}
 		case *Opaque:
-			e.note(chatPlace{i, j}.String())
+			e.note(place{i, j, -1}.String())
 		}
 	}
 	return t
@@ -102,7 +102,7 @@ func (e *chatEncoder) answer(i int, t chatTurn) {
 			switch p := p.(type) {
 			case *Text:
 				e.dst = jsonappend.Fragment(e.dst, p.Text)
-				e.unsaid(chatPlace{i, j}, p)
+				e.unsaid(place{i, j, -1}, p)
 			case *Refusal:
 				e.dst = jsonappend.Fragment(e.dst, p.Text)
 			}
@@ -130,7 +130,7 @@ func (e *chatEncoder) refusal(i int, t chatTurn) {
 func (e *chatEncoder) answerParts(i int) {
 	e.dst = append(e.dst, `,"content":[`...)
 	for j, p := range e.req.Messages[i].Parts {
-		at := chatPlace{i, j}
+		at := place{i, j, -1}
 		switch p := p.(type) {
 		case *Text:
 			e.textPart(p.Text)
@@ -197,7 +197,7 @@ func (e *chatEncoder) details(array []byte) {
 	}
 }
 
-func (e *chatEncoder) toolCall(at chatPlace, c *ToolCall) {
+func (e *chatEncoder) toolCall(at place, c *ToolCall) {
 	e.dst = jsonappend.String(append(jsonappend.Comma(e.dst), `{"id":`...), e.profile.id(c.ID))
 	e.dst = jsonappend.String(append(e.dst, `,"type":"function","function":{"name":`...), c.Name)
 	e.dst = append(e.dst, `,"arguments":`...)

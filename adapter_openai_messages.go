@@ -4,16 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonappend"
 	"github.com/holdfast-ai/holdfast/internal/jsonscan"
 )
-
-// chatPlace is where in the conversation a part stands.
-type chatPlace struct{ message, part int }
-
-func (p chatPlace) String() string { return fmt.Sprintf("messages[%d].parts[%d]", p.message, p.part) }
 
 // messages writes the conversation. Everything between two messages of the assistant is one turn: its tool results come first,
 // since Chat Completions wants them right behind the calls.
@@ -21,6 +16,7 @@ func (e *chatEncoder) messages() error {
 	e.countCacheHints()
 	e.dst = append(e.dst, `,"messages":[`...)
 	e.system()
+	empty := len(e.dst)
 	all := e.req.Messages
 	for from := 0; from < len(all); {
 		if all[from].Role == RoleAssistant {
@@ -36,6 +32,9 @@ func (e *chatEncoder) messages() error {
 			return err
 		}
 		from = to
+	}
+	if len(e.dst) == empty {
+		return errNothingLeft()
 	}
 	e.dst = append(e.dst, ']')
 	return nil
@@ -95,7 +94,7 @@ func (e *chatEncoder) turn(from, to int) error {
 		folded = folded || m.Role == RoleDeveloper && !e.profile.has(takesDeveloper)
 		for j, p := range m.Parts {
 			if r, ok := p.(*ToolResult); ok {
-				if err := e.toolResult(chatPlace{i, j}, r); err != nil {
+				if err := e.toolResult(place{i, j, -1}, r); err != nil {
 					return err
 				}
 			}
@@ -148,7 +147,7 @@ func (e *chatEncoder) said(role string, from, to int) error {
 			if _, ok := p.(*ToolResult); ok {
 				continue
 			}
-			if err := e.part(chatPlace{i, j}, p); err != nil {
+			if err := e.part(place{i, j, -1}, p); err != nil {
 				return err
 			}
 		}
@@ -171,14 +170,16 @@ func (e *chatEncoder) joined(from, to int) {
 			}
 			first = false
 			e.dst = jsonappend.Fragment(e.dst, t.Text)
-			e.unsaid(chatPlace{i, j}, t)
+			if t.Cache != "" {
+				e.note(place{i, j, -1}.String() + ".cache")
+			}
 		}
 	}
 	e.dst = append(e.dst, '"', '}')
 }
 
 // unsaid notes what a text carries beside its words.
-func (e *chatEncoder) unsaid(at chatPlace, t *Text) {
+func (e *chatEncoder) unsaid(at place, t *Text) {
 	if t.Cache != "" {
 		e.note(at.String() + ".cache")
 	}
@@ -192,7 +193,7 @@ func (e *chatEncoder) textPart(text string) {
 	e.dst = jsonappend.String(append(jsonappend.Comma(e.dst), `{"type":"text","text":`...), text)
 }
 
-func (e *chatEncoder) part(at chatPlace, p Part) error {
+func (e *chatEncoder) part(at place, p Part) error {
 	var (
 		err  error
 		hint CacheHint
@@ -201,9 +202,6 @@ func (e *chatEncoder) part(at chatPlace, p Part) error {
 	case *Text:
 		e.textPart(p.Text)
 		hint = p.Cache
-		if len(p.Extra) > 0 {
-			e.note(at.String() + ".extra")
-		}
 	case *Image:
 		hint, err = p.Cache, e.image(at, p)
 	case *Document:
@@ -222,15 +220,15 @@ func (e *chatEncoder) part(at chatPlace, p Part) error {
 }
 
 // openaiImages are the formats that OpenAI reads.
-const openaiImages = " image/png image/jpeg image/webp image/gif "
+var openaiImages = []string{"image/png", "image/jpeg", "image/webp", "image/gif"}
 
-func (e *chatEncoder) image(at chatPlace, p *Image) error {
+func (e *chatEncoder) image(at place, p *Image) error {
 	switch {
 	case p.File != nil:
 		return Unsupported(at.String()+".file", "Chat Completions takes no image by file id: give its bytes")
 	case p.URL != "" && !e.profile.has(takesImageURL):
 		return Unsupported(at.String()+".url", "this provider fetches no images: give its bytes")
-	case len(p.Bytes) > 0 && e.profile.has(isOpenAI) && !strings.Contains(openaiImages, " "+p.MIME+" "):
+	case len(p.Bytes) > 0 && e.profile.has(isOpenAI) && !slices.Contains(openaiImages, mediaType(p.MIME)):
 		return Unsupported(at.String()+".mime", "OpenAI reads PNG, JPEG, WebP and GIF images")
 	}
 	e.dst = append(jsonappend.Comma(e.dst), `{"type":"image_url","image_url":{"url":`...)
@@ -250,17 +248,21 @@ func (e *chatEncoder) image(at chatPlace, p *Image) error {
 	return nil
 }
 
-func (e *chatEncoder) document(at chatPlace, p *Document) error {
+func (e *chatEncoder) document(at place, p *Document) error {
 	switch {
 	case !e.profile.has(takesFiles):
 		return Unsupported(at.String(), "this provider takes no documents: give the text as a Text part")
 	case p.URL != "":
 		return Unsupported(at.String()+".url", "Chat Completions fetches no documents: give its bytes")
-	case p.File != nil && p.File.Provider != e.profile.name() && p.File.Provider != e.to.Provider:
-		return Unsupported(at.String()+".file", "the file was uploaded to another provider")
 	}
 	e.dst = append(jsonappend.Comma(e.dst), `{"type":"file","file":{`...)
 	if p.File != nil {
+		if err := e.to.elsewhere(at, e.profile.name(), p.File); err != nil {
+			return err
+		}
+		if p.Name != "" {
+			e.note(at.String() + ".name")
+		}
 		e.dst = jsonappend.String(append(e.dst, `"file_id":`...), p.File.ID)
 		e.dst = append(e.dst, '}')
 		return nil
@@ -284,8 +286,8 @@ var chatAudio = map[string]string{
 	"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3",
 }
 
-func (e *chatEncoder) audio(at chatPlace, p *Audio) error {
-	format := chatAudio[p.MIME]
+func (e *chatEncoder) audio(at place, p *Audio) error {
+	format := chatAudio[mediaType(p.MIME)]
 	switch {
 	case !e.profile.has(takesAudio):
 		return Unsupported(at.String(), "this provider takes no audio")
@@ -303,10 +305,11 @@ func (e *chatEncoder) audio(at chatPlace, p *Audio) error {
 }
 
 // toolResult writes a tool's message. It has no mark for failure, so the text says it.
-func (e *chatEncoder) toolResult(at chatPlace, r *ToolResult) error {
+func (e *chatEncoder) toolResult(at place, r *ToolResult) error {
 	e.open("tool")
 	e.dst = jsonappend.String(append(e.dst, `,"tool_call_id":`...), e.profile.id(r.CallID))
-	marked := r.Cache != "" && e.model.Breakpoints && e.surplus == 0
+	hint := resultHint(r)
+	marked := hint != "" && e.model.Breakpoints && e.surplus == 0
 	if marked {
 		e.dst = append(e.dst, `,"content":[{"type":"text","text":"`...)
 	} else {
@@ -318,7 +321,10 @@ func (e *chatEncoder) toolResult(at chatPlace, r *ToolResult) error {
 	for i, p := range r.Parts {
 		t, ok := p.(*Text)
 		if !ok {
-			return Unsupported(fmt.Sprintf("%s.parts[%d]", at, i), "Chat Completions takes only text from a tool")
+			return Unsupported(at.within(i).String(), "Chat Completions takes only text from a tool")
+		}
+		if t.Cache != "" && !marked {
+			e.note(at.within(i).String() + ".cache")
 		}
 		if i > 0 {
 			e.dst = append(e.dst, `\n\n`...)
@@ -326,12 +332,15 @@ func (e *chatEncoder) toolResult(at chatPlace, r *ToolResult) error {
 		e.dst = jsonappend.Fragment(e.dst, t.Text)
 	}
 	e.dst = append(e.dst, '"')
-	if marked {
-		e.breakpoint(r.Cache)
+	switch {
+	case marked:
+		e.breakpoint(hint)
 		e.dst = append(e.dst, '}', ']')
-	} else if r.Cache != "" {
-		e.breakpoint(r.Cache)
-		e.note(at.String() + ".cache")
+	case hint != "":
+		e.breakpoint(hint) // counts it as left out
+		if r.Cache != "" {
+			e.note(at.String() + ".cache")
+		}
 	}
 	e.dst = append(e.dst, '}')
 	return nil
@@ -364,18 +373,7 @@ func (e *chatEncoder) countCacheHints() {
 	}
 	for i := range e.req.Messages {
 		for _, p := range e.req.Messages[i].Parts {
-			switch p := p.(type) {
-			case *Text:
-				n += hints(p.Cache)
-			case *Image:
-				n += hints(p.Cache)
-			case *Document:
-				n += hints(p.Cache)
-			case *Audio:
-				n += hints(p.Cache)
-			case *ToolResult:
-				n += hints(p.Cache)
-			}
+			n += hints(cacheHint(p))
 		}
 	}
 	e.surplus = max(0, n-chatMaxBreakpoints)

@@ -34,7 +34,7 @@ func (responsesAdapter) DecodeError(status int, header http.Header, body []byte)
 
 // Encode writes the settings first and the conversation last, each only if it says something.
 func (responsesAdapter) Encode(dst []byte, req *ChatRequest, to Target) (Encoded, error) {
-	e := responsesEncoder{dst: dst, req: req, to: to, model: openaiModel(to.Model)}
+	e := responsesEncoder{dst: dst, req: req, to: to, model: openaiModel(to.Model), notes: req.strayNotes()}
 	from := len(dst)
 	if err := e.refuse(); err != nil {
 		return Encoded{}, err
@@ -78,12 +78,10 @@ func (e *responsesEncoder) note(field string) { e.notes = append(e.notes, field)
 
 // at names a field of the part being written.
 func (e *responsesEncoder) at(field string) string {
-	path := fmt.Sprintf("messages[%d].parts[%d]", e.message, e.part)
-	if e.inner >= 0 {
-		path += fmt.Sprintf(".parts[%d]", e.inner)
-	}
-	return path + field
+	return e.place().String() + field
 }
+
+func (e *responsesEncoder) place() place { return place{e.message, e.part, e.inner} }
 
 // refuse finds the first setting that the API or the model does not have and that is no hint.
 func (e *responsesEncoder) refuse() error {
@@ -290,6 +288,7 @@ func (e *responsesEncoder) input() error {
 		}
 		e.dst = append(e.dst, "]}"...)
 	}
+	empty := len(e.dst)
 	for i := range e.req.Messages {
 		e.message, e.inner = i, -1
 		m := &e.req.Messages[i]
@@ -300,6 +299,9 @@ func (e *responsesEncoder) input() error {
 		if err := write(m); err != nil {
 			return err
 		}
+	}
+	if len(e.dst) == empty {
+		return errNothingLeft()
 	}
 	e.dst = append(e.dst, ']')
 	return nil

@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonappend"
@@ -112,9 +113,7 @@ func (e *responsesEncoder) image(p *Image) error {
 	}
 	switch {
 	case len(p.Bytes) > 0:
-		switch strings.ToLower(p.MIME) {
-		case "image/png", "image/jpeg", "image/webp", "image/gif":
-		default:
+		if !slices.Contains(openaiImages, mediaType(p.MIME)) {
 			return Unsupported(e.at(".mime"), "OpenAI reads PNG, JPEG, WebP and GIF")
 		}
 		e.dst = append(e.dst, `","image_url":`...)
@@ -126,7 +125,7 @@ func (e *responsesEncoder) image(p *Image) error {
 		e.dst = append(e.dst, `","image_url":`...)
 		e.dst = jsonappend.String(e.dst, p.URL)
 	default:
-		if err := e.file(p.File); err != nil {
+		if err := e.to.elsewhere(e.place(), openaiDialect.Name, p.File); err != nil {
 			return err
 		}
 		e.dst = append(e.dst, `","file_id":`...)
@@ -137,19 +136,12 @@ func (e *responsesEncoder) image(p *Image) error {
 	return nil
 }
 
-func (e *responsesEncoder) file(f *FileRef) error {
-	if f.Provider != openaiDialect.Name && f.Provider != e.to.Provider {
-		return Unsupported(e.at(".file"), "was uploaded to another provider")
-	}
-	return nil
-}
-
 // document writes a file. Only one that is sent along can be given a name.
 func (e *responsesEncoder) document(p *Document) error {
 	e.dst = append(jsonappend.Comma(e.dst), `{"type":"input_file",`...)
 	switch {
 	case len(p.Bytes) > 0:
-		kind, _, _ := strings.Cut(strings.ToLower(p.MIME), "/")
+		kind, _, _ := strings.Cut(mediaType(p.MIME), "/")
 		if kind != "application" && kind != "text" {
 			return Unsupported(e.at(".mime"), "OpenAI reads PDF, text and office documents")
 		}
@@ -164,7 +156,7 @@ func (e *responsesEncoder) document(p *Document) error {
 		e.dst = append(e.dst, `"file_url":`...)
 		e.dst = jsonappend.String(e.dst, p.URL)
 	default:
-		if err := e.file(p.File); err != nil {
+		if err := e.to.elsewhere(e.place(), openaiDialect.Name, p.File); err != nil {
 			return err
 		}
 		e.dst = append(e.dst, `"file_id":`...)
@@ -180,7 +172,7 @@ func (e *responsesEncoder) document(p *Document) error {
 
 // documentName returns the name to send with a file's bytes: OpenAI requires one, and goes by its ending.
 func documentName(p *Document) string {
-	mime, _, _ := strings.Cut(strings.ToLower(p.MIME), ";")
+	mime := mediaType(p.MIME)
 	switch {
 	case p.Name != "":
 		return p.Name
@@ -219,8 +211,11 @@ func (e *responsesEncoder) result(r *ToolResult) error {
 	case only:
 		e.dst = append(append(e.dst, '"'), prefix...)
 		e.dst = append(jsonappend.Fragment(e.dst, text.Text), '"')
-		if r.Cache != "" || text.Cache != "" {
+		if r.Cache != "" {
 			e.note(e.at(".cache"))
+		}
+		if text.Cache != "" {
+			e.note(e.place().within(0).String() + ".cache")
 		}
 	default:
 		if err := e.results(r); err != nil {
