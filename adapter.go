@@ -28,9 +28,10 @@ type AIServiceAdapter interface {
 	// Dialect returns the constants of the API.
 	Dialect() Dialect
 	// Encode appends the body of req to dst. The request has been checked (see [ChatRequest]): its parts are whole and of
-	// known types, its tool calls and results belong together.
+	// known types, its tool calls and results belong together. The memory of the returned body is used again for other
+	// requests: it must be dst's, or made for this call.
 	Encode(dst []byte, req *ChatRequest, to Target) (Encoded, error)
-	// Decode reads the whole body of a successful answer to a request that did not ask for a stream.
+	// Decode reads the whole body of a successful answer that is not streamed. Its bytes are valid only during the call.
 	Decode(body []byte, out *AnswerWriter) error
 	// DecodeStream returns a decoder for one streamed answer.
 	DecodeStream() StreamDecoder
@@ -48,8 +49,8 @@ type DialectChooser interface {
 type StreamDecoder interface {
 	// Decode reads one event of the stream. A returned error ends the stream.
 	Decode(f Frame, out *AnswerWriter) error
-	// End is called once when the body ended cleanly before out.Done. It calls out.Done if what it saw proves that the
-	// answer is whole, and does nothing otherwise: the answer is then truncated.
+	// End is called once when the body ended, or broke off, before out.Done. It calls out.Done if what it saw proves that
+	// the answer is whole, and does nothing otherwise: the answer is then truncated.
 	End(out *AnswerWriter)
 }
 

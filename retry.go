@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
 // call is one Chat or Stream on its way: the loop over endpoints, one budget, one deadline. Used by one goroutine.
@@ -40,6 +42,9 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (cont
 		return nil, nil, &Error{Kind: KindClosed}
 	}
 	if err := req.check(); err != nil {
+	if ctx == nil {
+		return nil, nil, invalid("context", "is nil")
+	}
 		return nil, nil, err
 	}
 	k := &call{client: c, request: req, stream: stream, begun: time.Now()}
@@ -181,9 +186,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // unsendable notes why a request cannot go to an endpoint. It returns an error only if it can go nowhere.
 func (k *call) unsendable(c candidate, err error) error {
-	var e *Error
-	if !errors.As(err, &e) {
-		e = &Error{Kind: KindUnsupported, Message: err.Error()}
+	e := ownError(err, KindUnsupported)
+	if _, ours := errors.AsType[*Error](err); !ours {
+		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.request.texts())
 	}
 	e.Endpoint, e.Provider, e.Model, e.Phase = c.endpoint.Name, c.endpoint.dialect.Name, c.model, PhaseBeforeSend
 	if e.Kind == KindInvalid {

@@ -29,7 +29,9 @@ func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest)
 	x := &exchange{endpoint: e, candidate: c, adapter: e.adapter, credentials: cred, why: c.why, buffer: bodies.Get().(*[]byte)}
 	x.target = Target{Provider: e.Provider, Model: c.model, Platform: e.base.Host, Account: cred.account, Stream: k.stream}
 	if chooser, ok := e.adapter.(DialectChooser); ok {
-		x.adapter = chooser.ChooseDialect(req, x.target)
+		if x.adapter = chooser.ChooseDialect(req, x.target); x.adapter == nil {
+			return nil, Unsupported("", "the adapter chose no dialect")
+		}
 	}
 	encoded, err := x.adapter.Encode((*x.buffer)[:0], req, x.target)
 	if err != nil {
@@ -105,7 +107,23 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 	} else {
 		req.Body = io.NopCloser(bytes.NewReader(x.body))
 	}
-	return x.endpoint.roundTripper.RoundTrip(req)
+	return x.roundTrip(req)
+}
+
+// roundTrip holds a round tripper of the caller's to its contract: an answer with a body, or an error, never both or neither.
+func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := x.endpoint.roundTripper.RoundTrip(req)
+	if resp != nil && resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	switch {
+	case resp == nil && err == nil:
+		err = errors.New("the transport returned neither an answer nor an error")
+	case resp != nil && err != nil:
+		_ = resp.Body.Close()
+		resp = nil
+	}
+	return resp, err
 }
 
 // receive reads an answer as far as its success is certain, or for a stream to its first visible content.
@@ -157,13 +175,18 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 	body, err := unzipped(resp)
 	if err != nil {
 		resp.Body.Close()
-		return &Error{Kind: KindMalformed, Phase: PhaseFirstEvent, Message: "the answer is said to be gzip and is not"}
+		return encodingError(ctx, err)
 	}
 	w := NewAnswerWriter(x.adapter, x.target)
 	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
 	k.answer = w
 	if k.stream && form == formStream {
-		k.live = newLiveStream(x.adapter.DecodeStream(), w, resp.Body, body, limit)
+		decoder := x.adapter.DecodeStream()
+		if decoder == nil {
+			resp.Body.Close()
+			return Malformed("the adapter has no decoder for streams")
+		}
+		k.live = newLiveStream(decoder, w, resp.Body, body, limit)
 		e := k.live.commit(ctx, k.request.Reasoning.Summary)
 		if e == nil {
 			e = k.empty(w)
@@ -225,15 +248,25 @@ func (k *call) empty(w *AnswerWriter) *Error {
 }
 
 func asError(err error, phase Phase) *Error {
-	var e *Error
-	if !errors.As(err, &e) {
-		e = &Error{Kind: KindMalformed, Message: err.Error()}
-	}
-	if e.Phase == "" {
-		e.Phase = phase
-	}
+	e := ownError(err, KindMalformed)
+	e.Phase = cmp.Or(e.Phase, phase)
 	e.Sent = true
 	return e
+}
+
+// ownError returns an adapter's error as one that may be written to: an adapter may return the same one each time. What has no
+// kind gets one: without, an attempt would count as answered.
+func ownError(err error, kind Kind) *Error {
+	e, is := errors.AsType[*Error](err)
+	switch {
+	case !is:
+		return &Error{Kind: kind, Message: err.Error()}
+	case e == nil:
+		return &Error{Kind: kind, Message: "the adapter returned a nil *Error as its error"}
+	}
+	own := *e
+	own.Kind = cmp.Or(own.Kind, kind)
+	return &own
 }
 
 const (
@@ -261,6 +294,7 @@ func (x *exchange) failure(resp *http.Response) *Error {
 	form := formOf(resp.Header)
 	if form != formForeign || looksLikeJSON(raw) {
 		if e := x.adapter.DecodeError(resp.StatusCode, resp.Header, raw); e != nil {
+			e = ownError(e, kindOfStatus(resp.StatusCode, false))
 			e.Phase = PhaseHeaders
 			return e
 		}
@@ -333,9 +367,23 @@ func unzipped(resp *http.Response) (io.Reader, error) {
 	case "", "identity":
 		return resp.Body, nil
 	case "gzip", "x-gzip":
-		return gzip.NewReader(resp.Body)
+		body, err := gzip.NewReader(resp.Body)
+		if err == io.EOF {
+			return http.NoBody, nil
+		}
+		return body, err
 	}
-	return nil, errors.New("unknown content encoding")
+	return nil, errEncoding
+}
+
+var errEncoding = errors.New("unknown content encoding")
+
+// encodingError judges a body that cannot be unpacked.
+func encodingError(ctx context.Context, err error) *Error {
+	if err == errEncoding || err == gzip.ErrHeader {
+		return &Error{Kind: KindMalformed, Phase: PhaseFirstEvent, Message: "the answer's Content-Encoding cannot be undone", Err: err}
+	}
+	return bodyError(ctx, err, PhaseFirstEvent)
 }
 
 // record adds an attempt to the Trail. A stream's record is completed when the stream ends.
@@ -353,6 +401,7 @@ func (k *call) record(x *exchange, resp *http.Response, e *Error) {
 	}
 	if e != nil {
 		a.Kind, a.Error, a.RequestID = e.Kind, describe(e), e.RequestID
+		a.Usage.Exact = false // a broken attempt may have cost more
 	}
 	if k.trail.Attempts == nil {
 		k.trail.Attempts = make([]Attempt, 0, 1)

@@ -39,7 +39,7 @@ func (x *exchange) repeat(ctx context.Context, wait time.Duration) (*http.Respon
 					return nil, errBefore
 				}
 				x.begun = time.Now()
-				return x.endpoint.roundTripper.RoundTrip(r)
+				return x.roundTrip(r)
 			}),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -51,12 +51,7 @@ func (x *exchange) repeat(ctx context.Context, wait time.Duration) (*http.Respon
 		PrepareRetry: func(r *http.Request) error { return x.sign(ctx, r) },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	resp, err := client.Do(again)
-	if err != nil && resp != nil {
-		_ = resp.Body.Close()
-		resp = nil
-	}
-	return resp, err
+	return client.Do(again)
 }
 
 type roundTripFunc func(*http.Request) (*http.Response, error)
