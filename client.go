@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -82,6 +83,7 @@ type Client struct {
 // configuration file spells it. No connection is made.
 func New(config Config) (*Client, error) {
 	fallback, faults := config.validate()
+	config.Residency = slices.Clone(config.Residency)
 	c := &Client{config: config, fallback: fallback, byCountry: fallback != "" || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
 	for i := range config.Endpoints {
 		e, faultsHere := newEndpoint(&c.config, i)
@@ -135,8 +137,15 @@ func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
 // connections close behind them.
 func (c *Client) Close() error {
 	c.closed.Store(true)
+	c.closeIdle()
+	return nil
+}
+
+func (c *Client) closeIdle() {
 	for _, e := range c.endpoints {
 		e.transport.CloseIdleConnections()
+		if t, ok := e.roundTripper.(interface{ CloseIdleConnections() }); ok && e.wrapped {
+			t.CloseIdleConnections()
+		}
 	}
-	return nil
 }

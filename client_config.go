@@ -147,11 +147,14 @@ func (c *Config) byCountry() bool {
 	})
 }
 
-func (c *Config) maxAnswer() int { return cmp.Or(c.MaxAnswerBytes, defaultMaxAnswer) }
+// maxAnswer leaves room for one byte more, by which an answer shows that it is larger.
+func (c *Config) maxAnswer() int {
+	return min(cmp.Or(c.MaxAnswerBytes, defaultMaxAnswer), math.MaxInt-1)
+}
 
 // newEndpoint checks the ith endpoint and makes it ready.
 func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
-	e := &endpoint{Endpoint: c.Endpoints[i]}
+	e := &endpoint{Endpoint: c.Endpoints[i].clone()}
 	at := fmt.Sprintf("endpoints[%d]", i)
 	var faults []Fault
 	fault := func(field, format string, args ...any) {

@@ -91,6 +91,7 @@ func (k *call) broken(e *Error) error {
 	e.RequestID = cmp.Or(k.answer.response.RequestID, e.RequestID)
 	k.clean(k.used, e)
 	e.Partial = k.answer.Response()
+	e.Partial.Usage.Exact = false
 	k.ended(e)
 	r := judge(e, k.client.config.Retry)
 	k.learn(k.used, e, r)

@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -78,6 +79,14 @@ type Timeouts struct {
 	// Headers bounds the wait for the answer's headers once the request is sent. 0 means no bound but the call's. An answer
 	// that is not streamed begins only when it is finished.
 	Headers time.Duration `json:"headers,omitempty"`
+}
+
+// clone returns a copy that does not change when the caller goes on to change the original.
+func (e *Endpoint) clone() Endpoint {
+	c := *e
+	c.Models, c.Header = maps.Clone(e.Models), maps.Clone(e.Header)
+	c.Countries, c.ExceptCountries = slices.Clone(e.Countries), slices.Clone(e.ExceptCountries)
+	return c
 }
 
 // defaultModel is what a request without a model asks for.

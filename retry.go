@@ -76,6 +76,9 @@ func (k *call) finish() {
 	}
 	k.cancel()
 }
+	if k.client.closed.Load() {
+		k.client.closeIdle() // a connection that this call kept busy when Close was called
+	}
 
 // run goes from endpoint to endpoint until one answers: for a stream, until its first visible content is there.
 func (k *call) run(ctx context.Context) error {

@@ -57,6 +57,7 @@ func (k *call) ended(e *Error) {
 	a.learn(k.answer)
 	if e != nil {
 		a.Kind, a.Error = e.Kind, describe(e)
+		a.Usage.Exact = false
 	}
 }
 
