@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/scrub"
@@ -20,9 +21,9 @@ type call struct {
 	cancel   context.CancelFunc
 
 	queue   []candidate
-	last    *Error // of the last attempt
-	refused *Error // the first endpoint that cannot express the request
-	parked  parked // the endpoint that is back soonest
+	last    *Error   // of the last attempt
+	refused *Error   // the first endpoint that cannot express the request
+	parked  []parked // endpoints that were passed over for a rate limit
 	trail   Trail
 
 	answer *AnswerWriter // what the successful attempt wrote
@@ -41,10 +42,10 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (cont
 	if c.closed.Load() {
 		return nil, nil, &Error{Kind: KindClosed}
 	}
-	if err := req.check(); err != nil {
 	if ctx == nil {
 		return nil, nil, invalid("context", "is nil")
 	}
+	if err := req.check(); err != nil {
 		return nil, nil, err
 	}
 	k := &call{client: c, request: req, stream: stream, begun: time.Now()}
@@ -75,10 +76,10 @@ func (k *call) finish() {
 		k.used.release()
 	}
 	k.cancel()
-}
 	if k.client.closed.Load() {
 		k.client.closeIdle() // a connection that this call kept busy when Close was called
 	}
+}
 
 // run goes from endpoint to endpoint until one answers: for a stream, until its first visible content is there.
 func (k *call) run(ctx context.Context) error {
@@ -109,12 +110,16 @@ func (k *call) maxAttempts() int {
 	return cmp.Or(k.client.config.Retry.MaxAttempts, defaultMaxAttempts)
 }
 
-// next takes the best candidate, waiting for one if none is left but for a rate limit that ends in time.
+// next takes the best candidate, waiting for one if none is left but for rate limits that end in time.
 func (k *call) next(ctx context.Context) (candidate, bool) {
-	if c, ok := k.pop(ctx); ok {
-		return c, true
+	for {
+		if c, ok := k.pop(ctx); ok {
+			return c, true
+		}
+		if !k.waitForParked(ctx) {
+			return candidate{}, false
+		}
 	}
-	return k.waitForParked(ctx)
 }
 
 // pop takes the best candidate that is left and not blocked.
@@ -124,8 +129,8 @@ func (k *call) pop(ctx context.Context) (candidate, bool) {
 		k.queue = k.queue[1:]
 		if b, is := k.blocked(ctx, c); is {
 			k.skip(c, b.why(time.Now()))
-			if b.kind == KindRateLimit && (k.parked.candidate.endpoint == nil || b.until.Before(k.parked.block.until)) {
-				k.parked = parked{c, b}
+			if b.kind == KindRateLimit {
+				k.parked = append(k.parked, parked{c, b})
 			}
 			continue
 		}
@@ -153,26 +158,42 @@ func (k *call) skip(c candidate, why string) {
 	k.trail.Skipped = append(k.trail.Skipped, Skip{Endpoint: c.endpoint.Name, Why: why})
 }
 
-// waitForParked waits, when nothing else is left, for an endpoint that is only over its rate limit, if it is back in time.
-func (k *call) waitForParked(ctx context.Context) (candidate, bool) {
-	p := k.parked
-	k.parked = parked{}
-	if p.candidate.endpoint == nil {
-		return candidate{}, false
+// waitForParked waits, when nothing else is left, until the first of the endpoints that are only over their rate limit is back, and
+// lists them all again. It reports false if there is none or none is back in time.
+func (k *call) waitForParked(ctx context.Context) bool {
+	if len(k.parked) == 0 {
+		return false
 	}
-	wait := time.Until(p.block.until)
+	p := slices.MinFunc(k.parked, func(a, b parked) int { return a.block.until.Compare(b.block.until) })
+	wait := max(0, time.Until(p.block.until))
 	if wait > maxLastWait || time.Now().Add(wait).After(k.deadline) {
 		if k.last == nil {
-			k.last = &Error{Kind: p.block.kind, Endpoint: p.candidate.endpoint.Name, RetryAfter: wait, Phase: PhaseBeforeSend,
-				Message: "an earlier call was told to wait"}
+			e := p.candidate.endpoint
+			k.last = &Error{
+				Kind: p.block.kind, Endpoint: e.Name, Provider: e.dialect.Name, Model: p.candidate.model, RetryAfter: wait,
+				Phase: PhaseBeforeSend, Message: "an earlier call was told to wait",
+			}
 		}
-		return candidate{}, false
+		return false
 	}
 	if !sleep(ctx, wait) {
-		return candidate{}, false
+		return false
 	}
-	p.candidate.why = fmt.Sprintf("waited %s for its rate limit; %s", wait.Round(time.Millisecond), p.candidate.why)
-	return p.candidate, true
+	k.unpark(fmt.Sprintf("waited %s for its rate limit; ", wait.Round(time.Millisecond)))
+	return true
+}
+
+// unpark lists the parked endpoints again. Those that are still blocked, or blocked once more by another call, are parked anew.
+func (k *call) unpark(why string) {
+	for _, p := range k.parked {
+		c := p.candidate
+		if !time.Now().Before(p.block.until) {
+			c.why = why + c.why
+		}
+		k.queue = append(k.queue, c)
+		k.trail.Skipped = slices.DeleteFunc(k.trail.Skipped, func(s Skip) bool { return s.Endpoint == c.endpoint.Name })
+	}
+	k.parked = nil
 }
 
 // sleep waits, and reports false if the context ended first.
@@ -299,17 +320,18 @@ func (k *call) left(ctx context.Context, x *exchange) (others, equal bool) {
 	return others, equal
 }
 
-// dropModel removes the candidates that would ask the same model of the same provider.
+// dropModel removes the candidates that would ask the same model of the same provider, also those whose rate limit could be waited for.
 func (k *call) dropModel(x *exchange) {
-	kept := k.queue[:0]
-	for _, c := range k.queue {
-		if c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name {
-			k.skip(c, "the same model just failed in a way that only another can help")
-			continue
-		}
-		kept = append(kept, c)
+	same := func(c candidate) bool {
+		return c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name
 	}
-	k.queue = kept
+	k.parked = slices.DeleteFunc(k.parked, func(p parked) bool { return same(p.candidate) })
+	k.queue = slices.DeleteFunc(k.queue, func(c candidate) bool {
+		if same(c) {
+			k.skip(c, "the same model just failed in a way that only another can help")
+		}
+		return same(c)
+	})
 }
 
 // learn remembers what a failure says of the endpoint's key, and tells the operator what he must know.
