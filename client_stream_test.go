@@ -6,14 +6,137 @@ import (
 	"io"
 	"iter"
 	"math"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-ai/holdfast"
 )
 
 const twoPieces = "data: {\"piece\":\"All \"}\n\ndata: {\"piece\":\"well.\"}\n\ndata: {\"done\":true,\"tokens\":3}\n\n"
+
+func TestStreamIsCancelledMidway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plays: map[string][]play{"a": {streams(`data: {"piece":"some "}`+"\n\n", nil)}}}
+		client := s.client(t, holdfast.Config{}, "a")
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		var text string
+		var last error
+		for event, err := range client.Stream(ctx, hello) {
+			text, last = text+event.Text(), err
+		}
+		var e *holdfast.Error
+		if text != "some " || !errors.Is(last, context.Canceled) || !errors.As(last, &e) || e.Partial.Text() != "some " {
+			t.Errorf("got %q and %v, want the beginning and the cancellation", text, last)
+		}
+		if s.open.Load() != 0 {
+			t.Error("the connection was left open")
+		}
+	})
+}
+
+// streams sends what is given and then ends with err; nil means that it hangs until the request is cancelled.
+func streams(body string, err error) play {
+	return func(r *http.Request) (*http.Response, error) {
+		content, w := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(w, body)
+			if err == nil {
+				<-r.Context().Done()
+				_ = w.CloseWithError(r.Context().Err())
+				return
+			}
+			_ = w.CloseWithError(err)
+		}()
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: content}, nil
+	}
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	whole := "data: {\"piece\":\"All \"}\n\ndata: {\"piece\":\"well.\"}\n\ndata: {\"done\":true,\"tokens\":3}\n\n"
+	for _, c := range []struct {
+		name  string
+		plays map[string][]play
+		text  string
+		fails holdfast.Kind
+		asked string
+	}{
+		{"whole", map[string][]play{"a": {streams(whole, io.EOF)}}, "All well.", "", "a"},
+		{"without the last blank line", map[string][]play{"a": {streams(whole[:len(whole)-2], io.EOF)}}, "All well.", "", "a"},
+		{"open after its end", map[string][]play{"a": {streams(whole, nil)}}, "All well.", "", "a"},
+		{
+			"a failure before the first content is unseen",
+			map[string][]play{"a": {streams("data: {\"tokens\":0}\n\n", io.ErrUnexpectedEOF)}, "b": {streams(whole, io.EOF)}},
+			"All well.", "", "a b",
+		},
+		{"cut after content", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", io.ErrUnexpectedEOF)}, "b": {streams(whole, io.EOF)}}, "All ", holdfast.KindTruncated, "a"},
+		{"no terminator", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", io.EOF)}}, "All ", holdfast.KindTruncated, "a"},
+		{"a malformed event", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\ndata: {\n\n", io.EOF)}}, "All ", holdfast.KindMalformed, "a"},
+		{"a whole answer instead of a stream", map[string][]play{"a": {says(200, `{"reply":"All well."}`)}}, "All well.", "", "a"},
+		{"an event larger than the limit", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\ndata: "+strings.Repeat("x", 70<<10), nil)}}, "All ", holdfast.KindAnswerTooLarge, "a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &stage{plays: c.plays}
+				client := s.client(t, holdfast.Config{MaxAnswerBytes: 64 << 10}, "a", "b")
+				var text string
+				var types []holdfast.EventType
+				var end *holdfast.ChatResponse
+				var fail error
+				for event, err := range client.Stream(t.Context(), hello) {
+					text += event.Text()
+					if err != nil {
+						fail = err
+						continue
+					}
+					types = append(types, event.Type)
+					if event.Type == holdfast.EventEnd {
+						end = event.Response
+					}
+				}
+				if text != c.text || holdfast.KindOf(fail) != c.fails || strings.Join(s.log, " ") != c.asked {
+					t.Errorf("got %q, %v, asked %q; want %q, %q, asked %q", text, fail, s.log, c.text, c.fails, c.asked)
+				}
+				if types[0] != holdfast.EventStart || slices.Contains(types[1:], holdfast.EventStart) {
+					t.Errorf("events: got %v, want one start, first", types)
+				}
+				var e *holdfast.Error
+				switch {
+				case c.fails == "" && (end == nil || end.Text() != c.text || types[len(types)-1] != holdfast.EventEnd):
+					t.Errorf("got the end %+v, want the whole answer last", end)
+				case c.fails != "" && (!errors.As(fail, &e) || e.Partial.Text() != c.text || e.Phase != holdfast.PhaseMidStream || end != nil):
+					t.Errorf("got %+v, want an error mid-stream with the partial answer", fail)
+				}
+				if trail := trailOf(end, fail); len(trail.Attempts) != len(s.log) {
+					t.Errorf("the Trail has %d attempts, %d were made", len(trail.Attempts), len(s.log))
+				}
+				if s.open.Load() != 0 {
+					t.Error("the connection was left open")
+				}
+			})
+		})
+	}
+}
+
+func TestLeavingALoopClosesTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plays: map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", nil)}}}
+		for range s.client(t, holdfast.Config{}, "a").Stream(t.Context(), hello) {
+			break
+		}
+		if s.open.Load() != 0 {
+			t.Error("the connection was left open")
+		}
+	})
+}
 
 // However a loop is left, the connection is closed behind it, and nothing is yielded any more.
 func TestWaysOutOfALoop(t *testing.T) {

@@ -42,18 +42,26 @@ func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest)
 	return x, err
 }
 
+// errNothingToStrip: the provider rejected thinking that was not returned.
+var errNothingToStrip = errors.New("there is no thinking to leave out")
+
 // stripped prepares the request once more without returned thinking, which the provider rejected.
 func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
 	c := x.candidate
 	c.why = "again without returned thinking"
 	req := *k.request
 	req.Messages = slices.Clone(req.Messages)
+	found := false
 	for i := range req.Messages {
 		m := &req.Messages[i]
 		m.Parts = slices.DeleteFunc(slices.Clone(m.Parts), func(p Part) bool {
 			_, is := p.(*Thinking)
+			found = found || is
 			return is
 		})
+	}
+	if !found {
+		return nil, errNothingToStrip
 	}
 	req.Messages = slices.DeleteFunc(req.Messages, func(m Message) bool { return len(m.Parts) == 0 })
 	again, err := k.encodeRequest(ctx, c, &req)
@@ -181,24 +189,29 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
 	k.answer = w
 	if k.stream && form == formStream {
-		decoder := x.adapter.DecodeStream()
-		if decoder == nil {
-			resp.Body.Close()
-			return Malformed("the adapter has no decoder for streams")
-		}
-		k.live = newLiveStream(decoder, w, resp.Body, body, limit)
-		e := k.live.commit(ctx, k.request.Reasoning.Summary)
-		if e == nil {
-			e = k.empty(w)
-		}
-		if e != nil {
-			k.live.abandon()
-			k.live = nil
-		}
-		return e
+		return k.readStream(ctx, x, resp, body, limit)
 	}
 	defer resp.Body.Close()
 	return k.readWhole(ctx, x, w, body, limit)
+}
+
+// readStream reads a streamed answer as far as nothing of it is shown yet.
+func (k *call) readStream(ctx context.Context, x *exchange, resp *http.Response, body io.Reader, limit int) *Error {
+	decoder := x.adapter.DecodeStream()
+	if decoder == nil {
+		resp.Body.Close()
+		return Malformed("the adapter has no decoder for streams")
+	}
+	k.live = newLiveStream(decoder, k.answer, resp.Body, body, limit)
+	e := k.live.commit(ctx, k.request.Reasoning.Summary)
+	if e == nil {
+		e = k.empty(k.answer)
+	}
+	if e != nil {
+		k.live.abandon()
+		k.live = nil
+	}
+	return e
 }
 
 // readWhole reads and decodes an answer that is not streamed.

@@ -1,6 +1,8 @@
 package holdfast_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +68,32 @@ func TestParkedEndpointIsJudgedAgain(t *testing.T) {
 		_, err := client.Chat(t.Context(), hello)
 		if len(s.log) != 2 || holdfast.KindOf(err) == "" {
 			t.Errorf("got %v after %d requests, want no request with a dead key", err, len(s.log))
+		}
+	})
+}
+
+func TestWaitForTheOnlyEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{plays: map[string][]play{"a": {fails(holdfast.KindRateLimit, 429, "Retry-After", "30"), replies("hi")}}}
+		client := s.client(t, holdfast.Config{}, "a")
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := client.Chat(short, hello); !errors.Is(err, holdfast.KindRateLimit) {
+			t.Errorf("with 5 s left: got %v, want the rate limit at once", err)
+		}
+		_, err := client.Chat(short, hello)
+		var e *holdfast.Error
+		if !errors.As(err, &e) || e.Kind != holdfast.KindRateLimit || e.RetryAfter == 0 || len(s.log) != 1 {
+			t.Errorf("while blocked: got %v after %d requests, want a rate limit without a request", err, len(s.log))
+		}
+		begun := time.Now()
+		answer, err := client.Chat(t.Context(), hello)
+		if err != nil || time.Since(begun) != 30*time.Second {
+			t.Fatalf("got %v after %v, want an answer after the 30 s", err, time.Since(begun))
+		}
+		if !strings.Contains(answer.Trail.Attempts[0].Why, "waited") {
+			t.Errorf("the Trail does not tell of the wait: %+v", answer.Trail.Attempts)
 		}
 	})
 }

@@ -1,15 +1,12 @@
 package holdfast_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -184,6 +181,11 @@ func TestWhoIsAsked(t *testing.T) {
 			[]string{"a", "b"}, "a", nil, holdfast.KindInvalid,
 		},
 		{
+			"thinking rejected where none was returned",
+			map[string][]play{"a": {fails(holdfast.KindThinking, 400)}, "b": {replies("hi")}},
+			[]string{"a", "b/+"}, "a b", []time.Duration{0}, "",
+		},
+		{
 			"a policy refusal goes nowhere else",
 			map[string][]play{"a": {fails(holdfast.KindPolicy, 400)}},
 			[]string{"a", "b"}, "a", nil, holdfast.KindPolicy,
@@ -263,154 +265,6 @@ func trailOf(answer *holdfast.ChatResponse, err error) holdfast.Trail {
 	return answer.Trail
 }
 
-func TestKeysAreDisabled(t *testing.T) {
-	t.Parallel()
-	t.Run("of an account by its hash", func(t *testing.T) { t.Parallel(); keyIsDisabled(t, "") })
-	t.Run("of a named account", func(t *testing.T) { t.Parallel(); keyIsDisabled(t, "ours") })
-}
-
-func keyIsDisabled(t *testing.T, account string) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		key := filepath.Join(t.TempDir(), "key")
-		if err := os.WriteFile(key, []byte("sk-old-0123456789\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s := &stage{plays: map[string][]play{"a": {fails(holdfast.KindKey, 401), replies("hi from a")}, "b": {replies("hi from b")}}}
-		client := s.client(t, holdfast.Config{
-			Logger:    slog.New(slog.NewTextHandler(&log, nil)),
-			Endpoints: []holdfast.Endpoint{{Name: "a", Provider: "moody", URL: "http://a.test", Key: "file:" + key, Account: account}},
-		}, "b/+")
-		ask := func() *holdfast.ChatResponse {
-			t.Helper()
-			answer, err := client.Chat(t.Context(), hello)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return answer
-		}
-		ask()
-		second := ask()
-		if got := strings.Join(s.log, " "); got != "a b b" {
-			t.Errorf("asked: got %q, want the endpoint with the bad key only once", got)
-		}
-		if len(second.Trail.Skipped) != 1 || !strings.Contains(second.Trail.Skipped[0].Why, "key was disabled") {
-			t.Errorf("the Trail does not say why: %+v", second.Trail.Skipped)
-		}
-		if !strings.Contains(log.String(), "bad key") || strings.Contains(log.String(), "0123456789") {
-			t.Errorf("the operator was told: %s", log.String())
-		}
-		<-time.After(2 * time.Second)
-		if err := os.WriteFile(key, []byte("sk-new-9876543210\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(key, time.Now(), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		if got := ask().Text(); got != "hi from a" {
-			t.Errorf("with a new key: got %q, want the first endpoint again", got)
-		}
-	})
-}
-
-// A key source may give what no header can carry.
-func TestUnusableKeys(t *testing.T) {
-	t.Parallel()
-	for _, key := range []string{"", "two\nlines"} {
-		s := &stage{plays: map[string][]play{"a": {replies("hi")}, "b": {replies("hi")}}}
-		client := s.client(t, holdfast.Config{Endpoints: []holdfast.Endpoint{
-			{Name: "a", Provider: "moody", URL: "http://a.test", KeySource: keySource(key)},
-		}}, "b")
-		answer, err := client.Chat(t.Context(), hello)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(s.log, " "); got != "b" {
-			t.Errorf("asked %q, want only the endpoint with a key", got)
-		}
-		skipped := answer.Trail.Skipped
-		if len(skipped) != 1 || !strings.Contains(skipped[0].Why, string(holdfast.KindSecret)) || strings.Contains(skipped[0].Why, "lines") {
-			t.Errorf("the Trail says %+v, want that the key cannot be used, without the key", skipped)
-		}
-	}
-}
-
-type keySource string
-
-func (k keySource) Secret(context.Context) (holdfast.Secret, error) {
-	return holdfast.NewSecret(string(k)), nil
-}
-
-func TestPagesDoNotDisableKeys(t *testing.T) {
-	t.Parallel()
-	for _, code := range []int{401, 402, 403} {
-		s := &stage{plays: map[string][]play{"a": {says(code, "<html>", "Content-Type", "text/html"), replies("hi")}, "b": {replies("hi")}}}
-		client := s.client(t, holdfast.Config{}, "a", "b")
-		for range 2 {
-			if _, err := client.Chat(t.Context(), hello); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := strings.Join(s.log, " "); got != "a b a" {
-			t.Errorf("%d as a page: asked %q, want the endpoint again", code, got)
-		}
-	}
-}
-
-func TestParking(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		kind   holdfast.Kind
-		header []string
-		rests  time.Duration
-	}{
-		{holdfast.KindBilling, nil, 10 * time.Minute},
-		{holdfast.KindQuota, []string{"Retry-After", "3600"}, time.Hour},
-		{holdfast.KindRateLimit, []string{"Retry-After", "30"}, 30 * time.Second},
-		{holdfast.KindRateLimit, []string{"Retry-After", "600"}, time.Minute},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := &stage{plays: map[string][]play{"a": {fails(c.kind, 429, c.header...), replies("hi")}, "b": {replies("hi")}}}
-			client := s.client(t, holdfast.Config{}, "a", "b")
-			for _, pause := range []time.Duration{0, 0, c.rests - time.Second, 2 * time.Second} {
-				<-time.After(pause)
-				if _, err := client.Chat(t.Context(), hello); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := strings.Join(s.log, " "); got != "a b b b a" {
-				t.Errorf("%s: asked %q, want the endpoint again only after %v", c.kind, got, c.rests)
-			}
-		})
-	}
-}
-
-func TestWaitForTheOnlyEndpoint(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plays: map[string][]play{"a": {fails(holdfast.KindRateLimit, 429, "Retry-After", "30"), replies("hi")}}}
-		client := s.client(t, holdfast.Config{}, "a")
-		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		if _, err := client.Chat(short, hello); !errors.Is(err, holdfast.KindRateLimit) {
-			t.Errorf("with 5 s left: got %v, want the rate limit at once", err)
-		}
-		_, err := client.Chat(short, hello)
-		var e *holdfast.Error
-		if !errors.As(err, &e) || e.Kind != holdfast.KindRateLimit || e.RetryAfter == 0 || len(s.log) != 1 {
-			t.Errorf("while blocked: got %v after %d requests, want a rate limit without a request", err, len(s.log))
-		}
-		begun := time.Now()
-		answer, err := client.Chat(t.Context(), hello)
-		if err != nil || time.Since(begun) != 30*time.Second {
-			t.Fatalf("got %v after %v, want an answer after the 30 s", err, time.Since(begun))
-		}
-		if !strings.Contains(answer.Trail.Attempts[0].Why, "waited") {
-			t.Errorf("the Trail does not tell of the wait: %+v", answer.Trail.Attempts)
-		}
-	})
-}
-
 func TestCancellation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -445,126 +299,6 @@ func TestCancellation(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), "total timeout") {
 			t.Errorf("the error does not say whose deadline passed: %v", err)
-		}
-	})
-}
-
-func TestStreamIsCancelledMidway(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plays: map[string][]play{"a": {streams(`data: {"piece":"some "}`+"\n\n", nil)}}}
-		client := s.client(t, holdfast.Config{}, "a")
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		var text string
-		var last error
-		for event, err := range client.Stream(ctx, hello) {
-			text, last = text+event.Text(), err
-		}
-		var e *holdfast.Error
-		if text != "some " || !errors.Is(last, context.Canceled) || !errors.As(last, &e) || e.Partial.Text() != "some " {
-			t.Errorf("got %q and %v, want the beginning and the cancellation", text, last)
-		}
-		if s.open.Load() != 0 {
-			t.Error("the connection was left open")
-		}
-	})
-}
-
-// streams sends what is given and then ends with err; nil means that it hangs until the request is cancelled.
-func streams(body string, err error) play {
-	return func(r *http.Request) (*http.Response, error) {
-		content, w := io.Pipe()
-		go func() {
-			_, _ = io.WriteString(w, body)
-			if err == nil {
-				<-r.Context().Done()
-				_ = w.CloseWithError(r.Context().Err())
-				return
-			}
-			_ = w.CloseWithError(err)
-		}()
-		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: content}, nil
-	}
-}
-
-func TestStream(t *testing.T) {
-	t.Parallel()
-	whole := "data: {\"piece\":\"All \"}\n\ndata: {\"piece\":\"well.\"}\n\ndata: {\"done\":true,\"tokens\":3}\n\n"
-	for _, c := range []struct {
-		name  string
-		plays map[string][]play
-		text  string
-		fails holdfast.Kind
-		asked string
-	}{
-		{"whole", map[string][]play{"a": {streams(whole, io.EOF)}}, "All well.", "", "a"},
-		{"without the last blank line", map[string][]play{"a": {streams(whole[:len(whole)-2], io.EOF)}}, "All well.", "", "a"},
-		{"open after its end", map[string][]play{"a": {streams(whole, nil)}}, "All well.", "", "a"},
-		{
-			"a failure before the first content is unseen",
-			map[string][]play{"a": {streams("data: {\"tokens\":0}\n\n", io.ErrUnexpectedEOF)}, "b": {streams(whole, io.EOF)}},
-			"All well.", "", "a b",
-		},
-		{"cut after content", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", io.ErrUnexpectedEOF)}, "b": {streams(whole, io.EOF)}}, "All ", holdfast.KindTruncated, "a"},
-		{"no terminator", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", io.EOF)}}, "All ", holdfast.KindTruncated, "a"},
-		{"a malformed event", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\ndata: {\n\n", io.EOF)}}, "All ", holdfast.KindMalformed, "a"},
-		{"a whole answer instead of a stream", map[string][]play{"a": {says(200, `{"reply":"All well."}`)}}, "All well.", "", "a"},
-		{"an event larger than the limit", map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\ndata: "+strings.Repeat("x", 70<<10), nil)}}, "All ", holdfast.KindAnswerTooLarge, "a"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := &stage{plays: c.plays}
-				client := s.client(t, holdfast.Config{MaxAnswerBytes: 64 << 10}, "a", "b")
-				var text string
-				var types []holdfast.EventType
-				var end *holdfast.ChatResponse
-				var fail error
-				for event, err := range client.Stream(t.Context(), hello) {
-					text += event.Text()
-					if err != nil {
-						fail = err
-						continue
-					}
-					types = append(types, event.Type)
-					if event.Type == holdfast.EventEnd {
-						end = event.Response
-					}
-				}
-				if text != c.text || holdfast.KindOf(fail) != c.fails || strings.Join(s.log, " ") != c.asked {
-					t.Errorf("got %q, %v, asked %q; want %q, %q, asked %q", text, fail, s.log, c.text, c.fails, c.asked)
-				}
-				if types[0] != holdfast.EventStart || slices.Contains(types[1:], holdfast.EventStart) {
-					t.Errorf("events: got %v, want one start, first", types)
-				}
-				var e *holdfast.Error
-				switch {
-				case c.fails == "" && (end == nil || end.Text() != c.text || types[len(types)-1] != holdfast.EventEnd):
-					t.Errorf("got the end %+v, want the whole answer last", end)
-				case c.fails != "" && (!errors.As(fail, &e) || e.Partial.Text() != c.text || e.Phase != holdfast.PhaseMidStream || end != nil):
-					t.Errorf("got %+v, want an error mid-stream with the partial answer", fail)
-				}
-				if trail := trailOf(end, fail); len(trail.Attempts) != len(s.log) {
-					t.Errorf("the Trail has %d attempts, %d were made", len(trail.Attempts), len(s.log))
-				}
-				if s.open.Load() != 0 {
-					t.Error("the connection was left open")
-				}
-			})
-		})
-	}
-}
-
-func TestLeavingALoopClosesTheConnection(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plays: map[string][]play{"a": {streams("data: {\"piece\":\"All \"}\n\n", nil)}}}
-		for range s.client(t, holdfast.Config{}, "a").Stream(t.Context(), hello) {
-			break
-		}
-		if s.open.Load() != 0 {
-			t.Error("the connection was left open")
 		}
 	})
 }
@@ -644,4 +378,38 @@ func TestConcurrentCalls(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A provider that rejects returned thinking is asked once more without it, and only once.
+func TestThinkingIsStripped(t *testing.T) {
+	t.Parallel()
+	req := &holdfast.ChatRequest{Messages: []holdfast.Message{
+		holdfast.UserText("How are you?"),
+		{Role: holdfast.RoleAssistant, Parts: holdfast.Parts{&holdfast.Thinking{Text: "hm"}, &holdfast.Text{Text: "Well."}}},
+		{Role: holdfast.RoleAssistant, Parts: holdfast.Parts{&holdfast.Thinking{Text: "nothing else"}}},
+		holdfast.UserText("And now?"),
+	}}
+	for _, c := range []struct {
+		name  string
+		plays []play
+		asked string
+	}{
+		{"once", []play{fails(holdfast.KindThinking, 400), replies("hi")}, "a a"},
+		{"and no more", []play{fails(holdfast.KindThinking, 400)}, "a a b"},
+	} {
+		s := &stage{plays: map[string][]play{"a": c.plays, "b": {replies("hi")}}}
+		answer, err := s.client(t, holdfast.Config{}, "a", "b").Chat(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(s.log, " "); got != c.asked {
+			t.Errorf("%s: asked %q, want %q", c.name, got, c.asked)
+		}
+		if notes := strings.Join(answer.Trail.Attempts[1].Notes, " "); !strings.Contains(notes, "thinking left out") {
+			t.Errorf("%s: the Trail notes %q, want that thinking was left out", c.name, notes)
+		}
+	}
+	if len(req.Messages) != 4 || len(req.Messages[1].Parts) != 2 {
+		t.Errorf("the caller's request was changed: %+v", req)
+	}
 }
