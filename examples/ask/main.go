@@ -22,16 +22,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, `usage: ask "question"`)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := ask(ctx, question); err != nil {
+	if err := ask(question); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		stop()
 		os.Exit(1)
 	}
 }
 
-func ask(ctx context.Context, question string) error {
+func ask(question string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	client, err := holdfast.New(holdfast.FromEnv())
 	if err != nil {
 		return err
