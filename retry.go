@@ -272,7 +272,7 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 			k.dropModel(x)
 		}
 		wait := cmp.Or(err.RetryAfter, backoff(repeats))
-		if !k.mayRepeat(ctx, x, err, r, repeats, wait) {
+		if !k.mayRepeat(ctx, x, r, repeats, wait) {
 			return r
 		}
 		x.why = "again in place after " + string(err.Kind)
@@ -293,7 +293,7 @@ const (
 
 // mayRepeat decides on a repeat in place: never of a silent endpoint; never while an equal endpoint is left; once before a
 // tier is left, if the wait is short; twice at the last endpoint, with more patience.
-func (k *call) mayRepeat(ctx context.Context, x *exchange, err *Error, r rule, repeats int, wait time.Duration) bool {
+func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, repeats int, wait time.Duration) bool {
 	left := time.Until(k.deadline)
 	if r.verdict != repeat || r.silent || k.spent() || ctx.Err() != nil {
 		return false
