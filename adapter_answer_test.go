@@ -310,8 +310,8 @@ func TestAnswerWriter(t *testing.T) {
 				w.Text([]byte("\xf0\x9f"))
 				w.Thinking([]byte("a\xc3"))
 			},
-			events: []string{"text 0 é", "text 0 😀", "text 0 \uFFFD", "block_end 0 text", "thinking 1 a", "thinking 1 \uFFFD", "block_end 1 thinking"},
-			parts:  `[{"type":"text","text":"é😀�"},{"type":"thinking","text":"a�"}]`, stop: StopUnknown,
+			events: []string{"text 0 é", "text 0 😀", "text 0 \uFFFD\uFFFD", "block_end 0 text", "thinking 1 a", "thinking 1 \uFFFD", "block_end 1 thinking"},
+			parts:  `[{"type":"text","text":"é😀��"},{"type":"thinking","text":"a�"}]`, stop: StopUnknown,
 		},
 	}
 	for name, c := range cases {

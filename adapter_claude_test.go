@@ -314,6 +314,7 @@ func FuzzClaudeStream(f *testing.F) {
 
 func FuzzClaudeDecode(f *testing.F) {
 	claudeSeeds(f, "response.json")
+	f.Add([]byte(`{"type":"message","content":[{"type":"text","text":"a` + "\xe2\x82" + `"}],"stop_reason":"end_turn"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		w := NewAnswerWriter(claudeAdapter{}, claudeHere)
 		if err := (claudeAdapter{}).Decode(raw, w); err != nil {

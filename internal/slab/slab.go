@@ -67,14 +67,13 @@ func (t *Text) mend(b []byte) string {
 	return view(t.buf[start:])
 }
 
-// Flush gives up waiting for the rest of a character: what was held back becomes one U+FFFD, which is returned. Else "".
+// Flush gives up waiting for the rest of a character: each byte that was held back becomes one U+FFFD, as it would have in the
+// middle of a text, and they are returned. Else "".
 func (t *Text) Flush() string {
-	if t.held == 0 {
-		return ""
-	}
-	t.held = 0
 	start := len(t.buf)
-	t.buf = append(t.buf, "\uFFFD"...)
+	for ; t.held > 0; t.held-- {
+		t.buf = append(t.buf, "\uFFFD"...)
+	}
 	return view(t.buf[start:])
 }
 

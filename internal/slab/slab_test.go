@@ -19,7 +19,7 @@ func TestAppend(t *testing.T) {
 		"three bytes":                {[]string{"\xe2", "\x82", "\xac"}, []string{"", "", "€", ""}},
 		"four bytes":                 {[]string{"\xf0", "\x9f", "\x98", "\x80x"}, []string{"", "", "", "😀x", ""}},
 		"an empty piece between":     {[]string{"\xf0\x9f", "", "\x98\x80"}, []string{"", "", "😀", ""}},
-		"never completed":            {[]string{"a\xe2\x82"}, []string{"a", "\uFFFD"}},
+		"never completed":            {[]string{"a\xe2\x82"}, []string{"a", "\uFFFD\uFFFD"}},
 		"completed wrongly":          {[]string{"\xe2\x82", "x"}, []string{"", "\uFFFD\uFFFDx", ""}},
 		"a new beginning":            {[]string{"\xe2", "\xe2\x82\xac"}, []string{"", "\uFFFD€", ""}},
 		"stray bytes":                {[]string{"\xffa\x80", "\xc0\xaf"}, []string{"\uFFFDa\uFFFD", "\uFFFD\uFFFD", ""}},
