@@ -66,15 +66,15 @@ func TestStreamIsLinear(t *testing.T) {
 	})
 }
 
-// A conversation of 501 messages takes as many allocations to send as one of 51. (A single short message takes a few less:
-// net/http writes what fits its buffer in one go.)
+// A conversation of 501 messages takes as many allocations to send as one of 51, but for the few that net/http makes for a longer body.
+// One for every other message would show as 25 and 225 more.
 func TestRequestAllocationsDoNotGrow(t *testing.T) {
 	eachLawful(t, func(t *testing.T, c contender, d dialect) {
 		one, _ := findScenario("unary_small")
 		many, _ := findScenario("unary_large")
 		short, long, longer := least(t, one, d, c).allocsPerOp(), least(t, many, d, c).allocsPerOp(), least(t, unary501, d, c).allocsPerOp()
 		t.Logf("%.1f, %.1f and %.1f allocations", short, long, longer)
-		if long > short+5 || longer > long+2 {
+		if long > short+20 || longer > long+20 {
 			t.Errorf("got %.1f, %.1f and %.1f allocations for 1, 51 and 501 messages, want the same", short, long, longer)
 		}
 	})
