@@ -23,7 +23,8 @@ import (
 //     evidence shows that the answer is whole.
 //   - Errors quote no prompt and no answer.
 //
-// An adapter that serves several dialects implements [DialectChooser] too.
+// An adapter that serves several dialects implements [DialectChooser] too; one whose provider can go on with an answer that broke off,
+// [Continuer] or [Resumer].
 type AIServiceAdapter interface {
 	// Dialect returns the constants of the API.
 	Dialect() Dialect
@@ -91,6 +92,8 @@ type Target struct {
 
 // Encoded is a request in a provider's form.
 type Encoded struct {
+	// Method is the HTTP method; empty means POST. A request of another has no body.
+	Method string
 	// Path is joined to the endpoint's URL, such as "/v1/messages". It may carry a query.
 	Path string
 	// Header is sent beyond Dialect.Header; nil for most requests.

@@ -14,24 +14,40 @@ import (
 type AnswerWriter struct {
 	from    Target
 	dialect string
-	stream  bool
+	shows   shows
 
 	response ChatResponse
 	events   []Event
 	blocks   []*block // every block of the answer so far
+	next     int      // the index of the next block; it never goes back
 	open     *block   // the block that text, thinking or refusal goes to
 	started  bool
+	wrote    bool // something beside thinking was written
 	visible  bool // something the caller can see was written
+	content  int  // how many pieces of content came, those included that nobody is shown
 	done     bool
 	usage    Usage
 	notes    []string
 	counts   []Usage // what usage events point to, which must not change under their reader
 	size     int     // how much memory the answer takes, in bytes, about
+	mark     mark
+	joint    joint
+}
+
+// shows is what of an answer becomes an event.
+type shows struct {
+	events   bool // anything at all
+	args     bool // the arguments of tool calls as they come
+	thinking bool // the caller asked for thinking, so that it counts as visible
 }
 
 // NewAnswerWriter returns an AnswerWriter for tests of adapters; the client makes its own.
 func NewAnswerWriter(a AIServiceAdapter, from Target) *AnswerWriter {
-	return &AnswerWriter{from: from, dialect: a.Dialect().Name, stream: from.Stream}
+	return newAnswerWriter(a, from, shows{events: from.Stream, args: true})
+}
+
+func newAnswerWriter(a AIServiceAdapter, from Target, s shows) *AnswerWriter {
+	return &AnswerWriter{from: from, dialect: a.Dialect().Name, shows: s}
 }
 
 // From returns where the answer comes from.
@@ -100,7 +116,9 @@ func (w *AnswerWriter) Refusal(piece []byte) {
 // ToolCall.
 func (w *AnswerWriter) Open(p Part) {
 	w.End()
-	w.open = w.newBlock(p, 0)
+	if !w.rejoin(p) {
+		w.open = w.newBlock(p, 0)
+	}
 	switch p := p.(type) {
 	case *Text:
 		w.write(EventText, []byte(p.Text))
@@ -146,11 +164,13 @@ func (w *AnswerWriter) ToolCall(key int, id, name string) {
 		return
 	}
 	w.End()
+	w.endJoint()
 	if w.done {
 		return
 	}
 	b := w.newBlock(&ToolCall{ID: id, Name: name}, key)
-	w.visible = true
+	w.content++
+	w.wrote, w.visible = true, w.visible || w.shows.args
 	w.begin(b, id != "" && name != "")
 }
 
@@ -161,7 +181,7 @@ func (w *AnswerWriter) begin(b *block, known bool) {
 		return
 	}
 	b.begun = true
-	if w.stream {
+	if w.shows.events && w.shows.args {
 		w.events = append(w.events, Event{Type: EventToolCall, Block: b.index, Part: &ToolCall{ID: call.ID, Name: call.Name}})
 	}
 }
@@ -185,7 +205,11 @@ func (w *AnswerWriter) ToolArgs(key int, piece []byte) {
 	}
 	w.begin(b, true)
 	w.keep(len(piece))
-	w.event(Event{Type: EventToolArgs, Block: b.index, Delta: b.text.Append(piece)})
+	w.content++
+	delta := b.text.Append(piece)
+	if w.shows.args {
+		w.event(Event{Type: EventToolArgs, Block: b.index, Delta: delta})
+	}
 }
 
 // ReplaceToolArgs sets a call's arguments, for protocols that repeat them whole at the end. What the pieces before lack at
@@ -236,6 +260,11 @@ func (w *AnswerWriter) Whole(p Part) {
 	if w.done || isNilPart(p) || isEmptyPart(p) {
 		return
 	}
+	w.content++
+	if w.voids(p) {
+		return
+	}
+	w.endJoint()
 	switch p := p.(type) {
 	case *Opaque:
 		if !json.Valid(p.Raw) {
@@ -247,12 +276,10 @@ func (w *AnswerWriter) Whole(p Part) {
 	b := w.newBlock(p, 0)
 	w.keep(weight(p))
 	b.ended = true
-	if w.stream {
+	if w.shows.events {
 		w.whole(b)
 	}
-	if _, thinking := p.(*Thinking); !thinking {
-		w.visible = true
-	}
+	w.saw(p)
 }
 
 func (w *AnswerWriter) whole(b *block) {
@@ -265,14 +292,16 @@ func (w *AnswerWriter) whole(b *block) {
 		w.event(Event{Type: EventRefusal, Block: b.index, Delta: p.Text})
 	case *ToolCall:
 		w.begin(b, true)
-		w.event(Event{Type: EventToolArgs, Block: b.index, Delta: string(p.Args)})
+		if w.shows.args {
+			w.event(Event{Type: EventToolArgs, Block: b.index, Delta: string(p.Args)})
+		}
 	}
 	w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
 }
 
 // event adds e unless it carries nothing.
 func (w *AnswerWriter) event(e Event) {
-	if w.stream && e.Delta != "" {
+	if w.shows.events && e.Delta != "" {
 		w.events = append(w.events, e)
 	}
 }
@@ -280,13 +309,13 @@ func (w *AnswerWriter) event(e Event) {
 // Usage replaces the token count. After Done it makes no event.
 func (w *AnswerWriter) Usage(u Usage) {
 	w.usage = u
-	if !w.stream || w.done {
+	if !w.shows.events || w.done {
 		return
 	}
 	if len(w.counts) == cap(w.counts) {
 		w.counts = make([]Usage, 0, min(2*cap(w.counts)+2, 32))
 	}
-	w.counts = append(w.counts, u)
+	w.counts = append(w.counts, w.joint.before.plus(u))
 	w.events = append(w.events, Event{Type: EventUsage, Usage: &w.counts[len(w.counts)-1]})
 }
 
@@ -315,14 +344,14 @@ func (w *AnswerWriter) Extra(raw json.RawMessage) {
 	w.response.Extra[w.dialect] = bytes.Clone(raw)
 }
 
-// Discard withdraws all content so far: the provider declared it void.
+// Discard withdraws all content so far: the provider declared it void. The blocks behind it are numbered on.
 func (w *AnswerWriter) Discard() {
 	if w.done {
 		return
 	}
 	shown := len(w.blocks) > 0
-	w.blocks, w.open = nil, nil
-	if w.stream && shown {
+	w.blocks, w.open, w.joint.block, w.joint.seam = nil, nil, nil, nil
+	if w.shows.events && shown {
 		w.events = append(w.events, Event{Type: EventReset})
 	}
 }
@@ -342,12 +371,19 @@ func (w *AnswerWriter) Note(remark string) {
 	w.notes = append(w.notes, remark)
 }
 
+// thinks reports whether a block of thinking is open.
+func (w *AnswerWriter) thinks() bool {
+	_, is := w.part().(*Thinking)
+	return is
+}
+
 // IsDone reports whether Done was called.
 func (w *AnswerWriter) IsDone() bool { return w.done }
 
 // close ends every block and sets the stop reason that follows from the parts.
 func (w *AnswerWriter) close() {
 	w.End()
+	w.endJoint()
 	calls := false
 	for _, b := range w.blocks {
 		b.cut = b.cut || !b.ended && b.text.Len() == 0 && cutShort(w.response.Stop.Reason)
@@ -378,7 +414,7 @@ func cutShort(r StopReason) bool {
 func (w *AnswerWriter) Response() *ChatResponse {
 	r := w.response
 	r.Provider = w.dialect
-	r.Usage = w.usage
+	r.Usage = w.joint.before.plus(w.usage)
 	r.Extra = maps.Clone(w.response.Extra)
 	r.Message.Role = RoleAssistant
 	r.Message.Parts = make(Parts, 0, len(w.blocks))

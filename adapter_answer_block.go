@@ -3,6 +3,7 @@ package holdfast
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/holdfast-ai/holdfast/internal/slab"
 )
@@ -16,6 +17,7 @@ type block struct {
 	begun bool // a tool call whose EventToolCall was made
 	ended bool
 	cut   bool // ended by the bound on the answer, not by the protocol
+	void  bool // written, and no part of the answer
 }
 
 // blockSize is about what a block takes in memory beside its text.
@@ -71,8 +73,9 @@ func (x Extra) weight() int {
 
 func (w *AnswerWriter) newBlock(p Part, key int) *block {
 	w.keep(blockSize)
-	b := &block{index: len(w.blocks), key: key, part: p}
-	if !w.done { // else the codec writes into the void
+	b := &block{index: w.next, key: key, part: p, void: w.done || w.voids(p)}
+	if !b.void {
+		w.next++
 		w.blocks = append(w.blocks, b)
 	}
 	return b
@@ -83,12 +86,42 @@ func (w *AnswerWriter) write(t EventType, piece []byte) {
 		return
 	}
 	w.keep(len(piece))
+	w.content++
+	if t == EventText && w.joint.seam != nil {
+		if piece = w.takeSeam(piece); len(piece) == 0 {
+			return
+		}
+	}
 	delta := w.open.text.Append(piece)
-	if delta == "" {
+	if delta == "" || w.open.void {
 		return
 	}
-	w.visible = w.visible || t != EventThinking
+	w.wrote = w.wrote || t != EventThinking
+	w.visible = w.visible || w.isVisible(t, delta)
 	w.event(Event{Type: t, Block: w.open.index, Delta: delta})
+}
+
+// isVisible reports whether a piece shows the caller anything. White space alone does not: an answer that begins with it can still
+// come from elsewhere.
+func (w *AnswerWriter) isVisible(t EventType, delta string) bool {
+	if t == EventThinking {
+		return w.shows.thinking
+	}
+	return t != EventText || strings.TrimSpace(delta) != ""
+}
+
+// saw notes that a part is whole.
+func (w *AnswerWriter) saw(p Part) {
+	switch p := p.(type) {
+	case *Thinking:
+		w.visible = w.visible || w.shows.thinking
+		return
+	case *Text:
+		w.visible = w.visible || strings.TrimSpace(p.Text) != ""
+	default:
+		w.visible = true
+	}
+	w.wrote = true
 }
 
 func (w *AnswerWriter) end(b *block) {
@@ -97,18 +130,25 @@ func (w *AnswerWriter) end(b *block) {
 	}
 	b.ended = true
 	w.begin(b, true)
-	w.event(Event{Type: b.eventType(), Block: b.index, Delta: b.text.Flush()})
+	if _, is := b.part.(*Text); is {
+		w.flushSeam(b)
+	}
+	if rest := b.text.Flush(); !b.void && (w.shows.args || b.eventType() != EventToolArgs) {
+		w.event(Event{Type: b.eventType(), Block: b.index, Delta: rest})
+	}
 	b.fill(b.part)
+	if b.void {
+		return
+	}
 	if isEmptyPart(b.part) {
-		w.blocks = w.blocks[:b.index] // it is the last: whatever opens a block closes this one first
+		w.blocks = w.blocks[:len(w.blocks)-1] // it is the last: whatever opens a block closes this one first
+		w.next--
 		w.keep(-blockSize)
 		return
 	}
 	w.keep(attached(b.part))
-	if _, thinking := b.part.(*Thinking); !thinking {
-		w.visible = true
-	}
-	if w.stream {
+	w.saw(b.part)
+	if w.shows.events {
 		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
 	}
 }

@@ -290,7 +290,7 @@ func TestAnswerWriter(t *testing.T) {
 				w.Text([]byte("yes"))
 				w.Stop(Stop{Reason: StopEndTurn})
 			},
-			events: []string{"text 0 no", "block_end 0 text", "tool_call 1 x/f", "reset", "text 0 yes", "block_end 0 text"},
+			events: []string{"text 0 no", "block_end 0 text", "tool_call 1 x/f", "reset", "text 2 yes", "block_end 2 text"},
 			parts:  `[{"type":"text","text":"yes"}]`, stop: StopEndTurn,
 		},
 		"usage": {

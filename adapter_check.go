@@ -339,6 +339,9 @@ func isToolName(name string) bool {
 }
 
 func (r *ChatRequest) checkSettings() error {
+	if !r.Rescue.valid() {
+		return invalid("rescue", "must be "+rescueNames)
+	}
 	for _, f := range []struct {
 		name      string
 		value     *float64

@@ -218,6 +218,7 @@ func (d *geminiDecoder) candidates(out *AnswerWriter) error {
 	}
 	if beside[geminiToken] != nil {
 		d.keep(out)
+		out.Checkpoint()
 	}
 	if finish != nil {
 		d.finished(d.value(finish), message, out)

@@ -55,6 +55,12 @@ type ChatRequest struct {
 	// Metadata is stored with the request by providers that do so. Hint.
 	Metadata map[string]string `json:"metadata,omitempty"`
 
+	// Rescue says how far to go when the answer breaks off after some of it was shown. Empty means [RetryPolicy].Rescue.
+	Rescue Rescue `json:"rescue,omitempty"`
+	// StreamToolArgs lets a stream show a tool call while it is written: EventToolCall and EventToolArgs, raw. Without, a call comes
+	// whole and checked with its EventBlockEnd, or not at all.
+	StreamToolArgs bool `json:"stream_tool_args,omitempty"`
+
 	// Hints names further fields, as their JSON spells them without indices (such as "seed", "reasoning.effort" or
 	// "tools.strict"), that may be left out where the provider does not know them, instead of failing. "reasoning" names all
 	// that it holds.
@@ -551,6 +557,9 @@ type Usage struct {
 	Reasoning int `json:"reasoning,omitempty"`
 	// Exact is set when the provider's final count was seen. A broken attempt may have cost more than the count shows.
 	Exact bool `json:"exact,omitempty"`
+	// Estimated is set when the provider had not counted what it wrote, so that Output is holdfast's estimate: 4 bytes a token. A count
+	// that is neither exact nor estimated is what the provider had said by then.
+	Estimated bool `json:"estimated,omitempty"`
 	// Raw is the provider's own usage object.
 	Raw json.RawMessage `json:"raw,omitempty"`
 }
@@ -558,7 +567,7 @@ type Usage struct {
 // Event is one step of a streamed answer.
 type Event struct {
 	Type EventType
-	// Block is the index of the part that the event belongs to, in the order of the answer's parts.
+	// Block numbers the parts in the order of the answer, from 0. It never goes back, also behind an EventReset.
 	Block int
 	// Delta is a piece of text, thinking, refusal or tool arguments, by Type. See [Event.Text].
 	Delta string
@@ -566,7 +575,8 @@ type Event struct {
 	Part Part
 	// Usage is set on EventUsage: the count so far.
 	Usage *Usage
-	// Response is set on EventStart (what is known so far) and on EventEnd: the whole answer, with its Trail.
+	// Response is set on EventStart, EventHop and the EventReset of a new beginning (what is known so far: where it comes from), and on
+	// EventEnd: the whole answer, with its Trail.
 	Response *ChatResponse
 }
 
@@ -588,19 +598,24 @@ const (
 	EventText
 	EventThinking
 	EventRefusal
-	// EventToolCall begins a tool call; EventToolArgs brings its arguments raw. Run a call only from its EventBlockEnd.
+	// EventToolCall begins a tool call; EventToolArgs brings its arguments raw. Both come only with [ChatRequest].StreamToolArgs. Run a
+	// call only from its EventBlockEnd.
 	EventToolCall
 	EventToolArgs
 	// EventBlockEnd brings a part whole.
 	EventBlockEnd
 	EventUsage
-	// EventReset tells the reader to discard all it was shown since EventStart: the provider withdrew it.
+	// EventReset tells the reader to discard all it was shown since EventStart. The provider withdrew it; or the answer broke off and
+	// begins anew, which happens only with [RescueReset] and [RescueAll]: Response then says where.
 	EventReset
+	// EventHop tells that the answer broke off and goes on from another attempt, without a gap and with nothing said twice. Response
+	// says where.
+	EventHop
 	// EventEnd comes once, last, and only when the answer is whole.
 	EventEnd
 )
 
-var eventNames = [...]string{"", "start", "text", "thinking", "refusal", "tool_call", "tool_args", "block_end", "usage", "reset", "end"}
+var eventNames = [...]string{"", "start", "text", "thinking", "refusal", "tool_call", "tool_args", "block_end", "usage", "reset", "hop", "end"}
 
 func (t EventType) String() string {
 	if int(t) < len(eventNames) && t > 0 {

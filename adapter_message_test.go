@@ -45,6 +45,7 @@ func TestConversationRoundTrip(t *testing.T) {
 		Reasoning: Reasoning{Effort: EffortHigh, BudgetTokens: 1024, Summary: true},
 		Output:    Output{Format: OutputSchema, Name: "answer", Schema: json.RawMessage(`{"type":"object"}`), Strict: true},
 		EndUser:   "u1", Tier: "flex", Metadata: map[string]string{"k": "v"}, Hints: []string{"seed"},
+		Rescue: RescueReset, StreamToolArgs: true,
 		Extra: Extra{"openai": json.RawMessage(`{"store":false}`)},
 	}
 	raw, err := json.Marshal(&want)
@@ -229,7 +230,7 @@ func TestEventTypeString(t *testing.T) {
 	t.Parallel()
 	for e, want := range map[EventType]string{
 		0: "EventType(0)", EventStart: "start", EventText: "text", EventThinking: "thinking", EventRefusal: "refusal", EventToolCall: "tool_call",
-		EventToolArgs: "tool_args", EventBlockEnd: "block_end", EventUsage: "usage", EventReset: "reset", EventEnd: "end", EventEnd + 1: "EventType(11)", 255: "EventType(255)",
+		EventToolArgs: "tool_args", EventBlockEnd: "block_end", EventUsage: "usage", EventReset: "reset", EventHop: "hop", EventEnd: "end", EventEnd + 1: "EventType(12)", 255: "EventType(255)",
 	} {
 		if got := e.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

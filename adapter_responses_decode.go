@@ -38,7 +38,7 @@ func (responsesAdapter) Decode(body []byte, out *AnswerWriter) error {
 
 // responsesObject is a response object, its fields as they stand in the JSON.
 type responsesObject struct {
-	id, model, status, tier, output, usage, reason, fault []byte
+	id, model, status, tier, output, usage, reason, fault, background []byte
 }
 
 // readResponse reads the response object that s comes to.
@@ -57,6 +57,8 @@ func readResponse(s *jsonscan.Scanner) (r responsesObject) {
 			r.output = s.Raw()
 		case "usage":
 			r.usage = s.Raw()
+		case "background":
+			r.background = s.Raw()
 		case "error":
 			r.fault = s.Raw()
 		case "incomplete_details":

@@ -18,6 +18,10 @@ type responsesDecoder struct {
 	current *responsesState // the item whose text, refusal or reasoning is being written
 	part    int             // and which part of its content or summary
 	refused bool
+
+	// Of an answer that is made in the background and can be resumed: its id, and from where.
+	background bool
+	id, from   string
 }
 
 // responsesState is what has come of an item of the output.
@@ -32,7 +36,7 @@ type responsesState struct {
 type responsesFrame struct {
 	kind, delta, item, content, response, fault []byte
 	arguments, text, refusal                    []byte
-	output, part                                int
+	output, part, sequence                      int
 }
 
 // Decode reads an event. It is scanned once; its fields are taken out of it afterwards, whatever their order.
@@ -71,6 +75,8 @@ func (d *responsesDecoder) read(e *responsesFrame) {
 			e.delta = s.Raw()
 		case "output_index":
 			e.output = s.Int()
+		case "sequence_number":
+			e.sequence = s.Int()
 		case "content_index", "summary_index":
 			e.part = s.Int()
 		case "item":
@@ -114,6 +120,9 @@ func (d *responsesDecoder) event(kind []byte, e *responsesFrame, out *AnswerWrit
 		d.sub.Reset(e.response)
 		r := readResponse(&d.sub)
 		out.Start(d.text(r.id), d.text(r.model))
+		if d.background = string(r.background) == "true"; d.background {
+			d.id = responsesPathID(d.text(r.id))
+		}
 	case "response.completed":
 		return d.end(e, "completed", out)
 	case "response.incomplete":
@@ -132,6 +141,7 @@ func (d *responsesDecoder) boundary(kind []byte, e *responsesFrame, out *AnswerW
 	switch string(kind) {
 	case "response.output_item.added":
 		out.Start("", "")
+		d.checkpoint(e.sequence, out)
 		it, item := d.begin(e.output), d.readItem(e.item)
 		it.phase = d.text(item.phase)
 		if string(d.bytes(item.kind)) == "function_call" {

@@ -35,6 +35,9 @@ type Config struct {
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Retry says how far to go when an endpoint fails.
 	Retry RetryPolicy `json:"retry,omitzero"`
+	// Unary lets Chat ask for answers in one piece. By default it streams them underneath, so that the bounds on silence hold and what
+	// breaks off is rescued, unless MaxOutputTokens bounds the answer to at most 1,024 tokens.
+	Unary bool `json:"unary,omitempty"`
 	// MaxAnswerBytes bounds an answer that is not streamed; of one that is, it bounds each event and all content together, for which
 	// a part counts 512 bytes and its text. An answer that is larger is a [KindAnswerTooLarge]. 0 means 32 MiB.
 	MaxAnswerBytes int `json:"max_answer_bytes,omitempty"`
@@ -57,6 +60,11 @@ type Config struct {
 type RetryPolicy struct {
 	// MaxAttempts bounds the attempts of one call, over all endpoints, repeats included. 0 means 8; 1 means no second try.
 	MaxAttempts int `json:"max_attempts,omitempty"`
+	// NoHedge switches reserves off: an attempt whose first content is late is waited for.
+	NoHedge bool `json:"no_hedge,omitempty"`
+	// Rescue says how far to go when an answer breaks off after some of it was shown, for requests that do not say. Chat shows nothing
+	// before its end, so there it only forbids: whatever it says, an answer that cannot be continued is asked for anew.
+	Rescue Rescue `json:"rescue,omitempty"`
 	// PolicyElsewhere lets a request that one provider's content policy rejected go to another model. By default the
 	// rejection is final.
 	PolicyElsewhere bool `json:"policy_elsewhere,omitempty"`
@@ -106,6 +114,9 @@ func (c *Client) Chat(ctx context.Context, req *ChatRequest) (*ChatResponse, err
 	if err := call.run(ctx); err != nil {
 		return nil, err
 	}
+	if err := call.collect(ctx); err != nil {
+		return nil, err
+	}
 	return call.response(), nil
 }
 
@@ -128,7 +139,7 @@ func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
 			return nil
 		}
 		if e := call.unsendable(next, err); e != nil {
-			return e
+			return call.failed(e)
 		}
 	}
 }

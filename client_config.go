@@ -11,8 +11,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonfile"
+	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // ConfigError lists every fault of a configuration.
@@ -107,12 +109,15 @@ func (c *Config) validate() (fallback string, faults []Fault) {
 		}
 	}
 	for name, d := range map[string]int64{
-		"timeout": int64(c.Timeout), "timeouts.connect": int64(c.Timeouts.Connect), "timeouts.headers": int64(c.Timeouts.Headers),
-		"retry.max_attempts": int64(c.Retry.MaxAttempts), "max_answer_bytes": int64(c.MaxAnswerBytes),
+		"timeout": int64(c.Timeout), "retry.max_attempts": int64(c.Retry.MaxAttempts), "max_answer_bytes": int64(c.MaxAnswerBytes),
 	} {
 		if d < 0 {
 			fault(name, "must not be negative")
 		}
+	}
+	checkTimeouts(c.Timeouts, fault)
+	if !c.Retry.Rescue.valid() {
+		fault("retry.rescue", "%q is not known: %s", c.Retry.Rescue, rescueNames)
 	}
 	for name, a := range c.Adapters {
 		if a == nil {
@@ -152,9 +157,13 @@ func (c *Config) maxAnswer() int {
 	return min(cmp.Or(c.MaxAnswerBytes, defaultMaxAnswer), math.MaxInt-1)
 }
 
+// expectedWhole is how long an answer that is not streamed takes, before anything is known: half a second to its first content and two to
+// write it.
+const expectedWhole = 2500 * time.Millisecond
+
 // newEndpoint checks the ith endpoint and makes it ready.
 func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
-	e := &endpoint{Endpoint: c.Endpoints[i].clone()}
+	e := &endpoint{Endpoint: c.Endpoints[i].clone(), first: score.NewLatency(0), whole: score.NewLatency(expectedWhole)}
 	at := fmt.Sprintf("endpoints[%d]", i)
 	var faults []Fault
 	fault := func(field, format string, args ...any) {
@@ -175,6 +184,7 @@ func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
 	if len(faults) > 0 {
 		return e, faults
 	}
+	e.limits = e.timeouts(c)
 	var err error
 	if e.transport, err = e.newTransport(c); err != nil {
 		fault("ca_file", "cannot be used: %v", err)
@@ -195,6 +205,15 @@ func (c *Config) adapter(provider string) AIServiceAdapter {
 		return a
 	}
 	return builtinAdapter(provider)
+}
+
+// checkTimeouts finds negative timeouts.
+func checkTimeouts(t Timeouts, fault faultFunc) {
+	for name, d := range t.fields() {
+		if d < 0 {
+			fault("timeouts."+name, "must not be negative")
+		}
+	}
 }
 
 type faultFunc func(field, format string, args ...any)
@@ -367,9 +386,7 @@ func (e *endpoint) checkRest(fault faultFunc) {
 			fault("proxy", "must be the URL of an http, https or socks5 proxy, or \"direct\"")
 		}
 	}
-	if e.Timeouts.Connect < 0 || e.Timeouts.Headers < 0 {
-		fault("timeouts", "must not be negative")
-	}
+	checkTimeouts(e.Timeouts, fault)
 	if e.Signing == nil {
 		return
 	}

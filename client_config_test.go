@@ -73,7 +73,7 @@ func TestConfigFaults(t *testing.T) {
 		{"a server name with a port", endpoint(`,"server_name":"a:443"`), "endpoints[0].server_name"},
 		{"no such CA file", endpoint(`,"ca_file":"/nowhere/ca.pem"`), "endpoints[0].ca_file"},
 		{"not a proxy", endpoint(`,"proxy":"example.com:3128"`), "endpoints[0].proxy"},
-		{"a negative timeout", endpoint(`,"timeouts":{"connect":"-1s"}`), "endpoints[0].timeouts"},
+		{"a negative timeout", endpoint(`,"timeouts":{"connect":"-1s"}`), "endpoints[0].timeouts.connect"},
 		{"a bare number as a duration", `{"timeout":30,"endpoints":[{"name":"a","provider":"ollama"}]}`, "timeout"},
 		{"a negative total", `{"timeout":"-5s","endpoints":[{"name":"a","provider":"ollama"}]}`, "timeout"},
 		{"negative attempts", `{"retry":{"max_attempts":-1},"endpoints":[{"name":"a","provider":"ollama"}]}`, "retry.max_attempts"},

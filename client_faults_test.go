@@ -67,11 +67,25 @@ func (p *pair) close() {
 	p.network.Close()
 }
 
-// ask asks by Chat or by Stream. It returns the text that the caller saw.
-func (p *pair) ask(t *testing.T, stream bool) (string, *holdfast.ChatResponse, error) {
+// way is a way to ask.
+type way string
+
+const (
+	unary  way = "unary" // by Chat, for an answer that is so short that it is not streamed
+	chat   way = "chat"  // by Chat, which streams underneath
+	stream way = "stream"
+)
+
+var ways = []way{unary, chat, stream}
+
+// ask asks and returns the text that the caller saw.
+func (p *pair) ask(t *testing.T, w way) (string, *holdfast.ChatResponse, error) {
 	t.Helper()
 	request := &holdfast.ChatRequest{Messages: holdfast.Ask("Why is the sky blue?")}
-	if !stream {
+	if w == unary {
+		request.MaxOutputTokens = 1024
+	}
+	if w != stream {
 		answer, err := p.client.Chat(t.Context(), request)
 		if err != nil {
 			return "", nil, err
@@ -133,15 +147,15 @@ func TestFaultsBeforeContent(t *testing.T) {
 		{"a malformed event before content", holdfasttest.Reply{Text: blue, Fault: holdfasttest.MalformedEvent}, ""},
 	} {
 		for _, s := range speakers {
-			for _, stream := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/stream=%v", c.name, s.name, stream), func(t *testing.T) {
+			for _, w := range ways {
+				t.Run(fmt.Sprintf("%s/%s/%s", c.name, s.name, w), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						p := newPair(t, s, nil)
 						defer p.close()
 						p.faulty.Always(c.reply)
 						p.well.Always(holdfasttest.Reply{Text: other})
-						text, answer, err := p.ask(t, stream)
+						text, answer, err := p.ask(t, w)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -177,7 +191,7 @@ func TestFaultsInTheMiddle(t *testing.T) {
 					p := newPair(t, s, func(c *holdfast.Config) { c.Timeout, c.MaxAnswerBytes = time.Minute, 1<<20 })
 					defer p.close()
 					p.faulty.Always(holdfasttest.Reply{Text: blue, Fault: f, After: 5, Size: 2 << 20, KeepAlive: time.Second})
-					text, _, err := p.ask(t, true)
+					text, _, err := p.ask(t, stream)
 					if f == holdfasttest.NoTerminator {
 						wholeWithoutEnd(t, s, text, err)
 						return
@@ -228,7 +242,7 @@ func TestFramings(t *testing.T) {
 						p := newPair(t, s, nil)
 						defer p.close()
 						p.faulty.Always(holdfasttest.Reply{Text: blue, Framing: framing, Gzip: gzip})
-						text, answer, err := p.ask(t, true)
+						text, answer, err := p.ask(t, stream)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -246,20 +260,23 @@ func TestFramings(t *testing.T) {
 func TestWrongLength(t *testing.T) {
 	t.Parallel()
 	for _, s := range speakers {
-		for _, stream := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/stream=%v", s.name, stream), func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(s.name+"/"+string(w), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					p := newPair(t, s, nil)
 					defer p.close()
 					p.faulty.Always(holdfasttest.Reply{Text: blue, Fault: holdfasttest.WrongLength})
 					p.well.Always(holdfasttest.Reply{Text: other})
-					text, answer, err := p.ask(t, stream)
+					text, answer, err := p.ask(t, w)
 					if err != nil {
 						t.Fatal(err)
 					}
-					want := map[bool]string{false: other, true: blue}[stream]
-					if text != want || len(answer.Trail.Attempts) != map[bool]int{false: 2, true: 1}[stream] {
+					want, attempts := blue, 1
+					if w == unary {
+						want, attempts = other, 2
+					}
+					if text != want || len(answer.Trail.Attempts) != attempts {
 						t.Errorf("got %q after %s, want %q", text, answer.Trail, want)
 					}
 				})
@@ -272,8 +289,8 @@ func TestWrongLength(t *testing.T) {
 func TestOverTLS(t *testing.T) {
 	t.Parallel()
 	for _, s := range speakers {
-		for _, stream := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/stream=%v", s.name, stream), func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(s.name+"/"+string(w), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					network := holdfasttest.NewNetwork()
@@ -294,7 +311,7 @@ func TestOverTLS(t *testing.T) {
 					defer client.Close()
 					p := &pair{client: client}
 					for range 3 {
-						if text, _, err := p.ask(t, stream); err != nil || text != blue {
+						if text, _, err := p.ask(t, w); err != nil || text != blue {
 							t.Errorf("got %q, %v, want %q", text, err, blue)
 						}
 					}

@@ -53,74 +53,149 @@ func Collect(stream iter.Seq2[Event, error]) (*ChatResponse, error) {
 	return nil, &Error{Kind: KindTruncated, Message: "the stream ended without its end event"}
 }
 
-// deliver hands the events of a committed stream to the caller.
+// deliver hands the events of an answer to the caller.
 func (k *call) deliver(ctx context.Context, yield func(Event, error) bool) {
-	w := k.answer
-	start := *w.Response()
-	start.Message.Parts = nil
-	if !yield(Event{Type: EventStart, Response: &start}, nil) {
-		return
-	}
-	events := w.Events()
-	if k.live != nil {
-		events = append(k.live.held, events...)
-		k.live.held = nil
-	}
-	for {
+	show := func(events ...Event) bool {
 		for _, e := range events {
 			if !yield(e, nil) {
-				return
+				return false
 			}
 		}
-		if w.IsDone() {
-			k.ended(nil)
+		return true
+	}
+	if !show(Event{Type: EventStart, Response: k.whence()}) || !show(k.used.events()...) {
+		return
+	}
+	for {
+		e := k.advance()
+		if !show(k.used.events()...) {
+			return
+		}
+		if e == nil && !k.used.run.answer.IsDone() {
+			continue
+		}
+		goesOn, err := k.handOver(ctx, e)
+		switch {
+		case err != nil:
+			yield(Event{}, err)
+			return
+		case !goesOn:
 			yield(Event{Type: EventEnd, Response: k.response()}, nil)
 			return
 		}
-		if err := k.live.advance(ctx); err != nil {
-			yield(Event{}, k.broken(err))
+		joint := Event{Type: EventHop, Response: k.whence()}
+		if k.used.candidate.how == rungRestart {
+			joint.Type = EventReset
+		}
+		if !show(joint) || !show(k.used.events()...) {
 			return
 		}
-		events = w.Events()
 	}
 }
 
-// broken is the error of a stream that broke off after the caller saw some of it.
-func (k *call) broken(e *Error) error {
-	e.Phase, e.Sent = PhaseMidStream, true
-	e.RequestID = cmp.Or(k.answer.response.RequestID, e.RequestID)
-	k.clean(k.used, e)
-	e.Partial = k.answer.Response()
-	e.Partial.Usage.Exact = false
-	k.ended(e)
-	r := judge(e, k.client.config.Retry)
-	k.learn(k.used, e, r)
-	return k.failed(e)
+// collect reads an answer to its end.
+func (k *call) collect(ctx context.Context) error {
+	for {
+		e := k.advance()
+		if e == nil && !k.used.run.answer.IsDone() {
+			continue
+		}
+		if goesOn, err := k.handOver(ctx, e); err != nil || !goesOn {
+			return err
+		}
+	}
 }
 
-// liveStream is a streamed answer being read. It reads on the caller's goroutine.
+// advance reads one event more of the answer, if it is not whole.
+func (k *call) advance() *Error {
+	if k.used.run.answer.IsDone() {
+		return nil
+	}
+	return k.used.run.live.advance()
+}
+
+// handOver ends an answer that is whole or broke off. It reports whether another attempt goes on with it.
+func (k *call) handOver(ctx context.Context, e *Error) (goesOn bool, err error) {
+	if e != nil {
+		err = k.goOn(ctx, e)
+		return err == nil, err
+	}
+	k.ended(k.used, nil)
+	return k.resume(ctx), nil
+}
+
+// whence is what is known of an answer at its beginning.
+func (k *call) whence() *ChatResponse {
+	start := *k.used.run.answer.Response()
+	start.Message.Parts = nil
+	return &start
+}
+
+// events returns the events that came since the last call, those first that were held back.
+func (x *exchange) events() []Event {
+	events := x.run.answer.Events()
+	if live := x.run.live; live != nil && live.held != nil {
+		events = append(live.held, events...)
+		live.held = nil
+	}
+	return events
+}
+
+// broken is the error of an answer that broke off after some of it was shown, or could have been.
+func (k *call) broken(e *Error) *Error {
+	x := k.used
+	e.Phase, e.Sent = PhaseMidStream, true
+	e.RequestID = cmp.Or(x.run.answer.response.RequestID, e.RequestID)
+	k.clean(x, e)
+	e.Partial = x.run.answer.Response()
+	e.Partial.Usage = x.run.answer.joint.before.plus(x.run.answer.spent())
+	e.Partial.Usage.Exact = false
+	k.ended(x, e)
+	return e
+}
+
+// liveStream is a streamed answer being read. It reads on the goroutine of whoever advances it.
 type liveStream struct {
 	decoder StreamDecoder
 	answer  *AnswerWriter
-	body    io.ReadCloser
+	body    *timedBody
 	reader  *sse.Reader
 	limit   int
-	held    []Event // what came before the first visible content
+	ended   func() *Error // the error of the attempt's context, nil while it goes on
+	held    []Event       // what came before the first visible content
 }
 
-func newLiveStream(d StreamDecoder, w *AnswerWriter, body io.ReadCloser, content io.Reader, limit int) *liveStream {
-	return &liveStream{decoder: d, answer: w, body: body, reader: sse.NewReader(content, limit), limit: limit}
+func newLiveStream(ctx context.Context, d StreamDecoder, w *AnswerWriter, body *timedBody, content io.Reader, limit int) *liveStream {
+	return &liveStream{
+		decoder: d, answer: w, body: body, reader: sse.NewReader(content, limit), limit: limit,
+		ended: func() *Error { return contextError(ctx) },
+	}
+}
+
+// resumable returns the stream's decoder if its provider gave a mark to go on from.
+func (s *liveStream) resumable() (Resumable, bool) {
+	if s == nil {
+		return nil, false
+	}
+	r, ok := s.decoder.(Resumable)
+	return r, ok && r.Mark() != ""
 }
 
 // commit reads up to the first visible content, or to the end of an answer without any. Until then nothing was shown, and any failure
-// can be made good elsewhere. Thinking counts as visible only if the caller asked for it.
-func (s *liveStream) commit(ctx context.Context, showThinking bool) *Error {
+// can be made good elsewhere. lead is asked once, when the first content comes, whether this answer is still needed.
+func (s *liveStream) commit(lead func() bool) *Error {
+	leads := false
 	for {
-		if err := s.advance(ctx); err != nil {
+		if err := s.advance(); err != nil {
 			err.Phase = PhaseFirstEvent
 			return err
 		}
-		if s.answer.visible || s.answer.IsDone() || (showThinking && len(s.answer.blocks) > 0) {
+		if !leads && (s.answer.content > 0 || s.answer.IsDone()) {
+			if leads = lead(); !leads {
+				return &Error{Kind: errLost.kind, Phase: PhaseFirstEvent, Message: errLost.text}
+			}
+		}
+		if s.answer.visible || s.answer.IsDone() {
 			return nil
 		}
 		if err := s.hold(s.answer.Events()); err != nil {
@@ -149,7 +224,7 @@ func (s *liveStream) hold(events []Event) *Error {
 }
 
 // advance reads one event of the stream into the answer.
-func (s *liveStream) advance(ctx context.Context) *Error {
+func (s *liveStream) advance() *Error {
 	f, err := s.reader.Next()
 	switch {
 	case err == io.EOF:
@@ -157,14 +232,21 @@ func (s *liveStream) advance(ctx context.Context) *Error {
 	case errors.Is(err, sse.ErrTooLarge):
 		return tooLarge(s.limit, PhaseMidStream)
 	case err != nil:
-		return s.broken(ctx, err)
+		return s.broken(err)
 	case f.Partial && !wholeFrame(f.Data):
 		return s.end()
 	}
+	before := s.answer.content
 	if err := s.decoder.Decode(Frame{Event: f.Event, Data: f.Data}, s.answer); err != nil {
 		return asError(err, PhaseMidStream)
 	}
-	if s.answer.size > s.limit {
+	if s.answer.content > before {
+		s.body.moved, s.body.thinking = true, s.answer.thinks()
+	}
+	switch {
+	case s.answer.joint.torn != nil:
+		return seamError(s.answer.joint.torn)
+	case s.answer.size > s.limit:
 		return tooLarge(s.limit, PhaseMidStream)
 	}
 	return nil
@@ -173,19 +255,23 @@ func (s *liveStream) advance(ctx context.Context) *Error {
 // end judges a body that ended cleanly: that alone is no success.
 func (s *liveStream) end() *Error {
 	s.decoder.End(s.answer)
-	if s.answer.IsDone() {
+	switch {
+	case s.answer.joint.torn != nil:
+		return seamError(s.answer.joint.torn)
+	case s.answer.IsDone():
 		return nil
 	}
 	return &Error{Kind: KindTruncated, Sent: true, Message: "the stream ended without its terminator"}
 }
 
 // broken judges a body that broke off. If the answer was whole by then, it stays so.
-func (s *liveStream) broken(ctx context.Context, err error) *Error {
-	if ctx.Err() == nil && s.end() == nil {
+func (s *liveStream) broken(err error) *Error {
+	ended := s.ended()
+	if ended == nil && s.end() == nil {
 		s.answer.Note("the connection broke behind the end of the answer")
 		return nil
 	}
-	return bodyError(ctx, err, PhaseMidStream)
+	return bodyFailure(ended, err, PhaseMidStream)
 }
 
 func limitError(limit int) error { return fmt.Errorf("more than the limit of %d bytes", limit) }
@@ -194,7 +280,7 @@ func limitError(limit int) error { return fmt.Errorf("more than the limit of %d 
 const drainTime = 100 * time.Millisecond
 
 // close ends the reading of the body. After a whole answer its last bytes are taken, briefly, so that the connection stays usable.
-func (s *liveStream) close(cancel context.CancelFunc) {
+func (s *liveStream) close(cancel func()) {
 	if s.answer.IsDone() {
 		timer := time.AfterFunc(drainTime, cancel)
 		_, _ = io.CopyN(io.Discard, s.body, 4<<10)

@@ -72,13 +72,34 @@ type Endpoint struct {
 	Signing *Signing `json:"signing,omitempty"`
 }
 
-// Timeouts bound the steps of one attempt.
+// Timeouts bound the steps of one attempt. Content is text, refusals, thinking and tool calls: neither pings and comments nor empty deltas
+// or the events of a stream's start are, so that they keep no attempt alive. The time that a reader of a stream takes is not counted.
 type Timeouts struct {
 	// Connect bounds connecting, and a TLS handshake once more. 0 means 10 s.
 	Connect time.Duration `json:"connect,omitempty"`
-	// Headers bounds the wait for the answer's headers once the request is sent. 0 means no bound but the call's. An answer
-	// that is not streamed begins only when it is finished.
+	// Headers bounds the wait for the answer's headers once the request is sent. 0 means no bound but those below and the call's. An
+	// answer that is not streamed begins only when it is finished.
 	Headers time.Duration `json:"headers,omitempty"`
+	// Hedge is a soft bound on the wait for the first content: then an equal endpoint is asked too, one of another tier after three times
+	// as long, and the first content wins. 0 means 1.25 times the 99th percentile of what this endpoint takes, at least 0.3 s; 2.5 s
+	// before anything is known. See [RetryPolicy].NoHedge.
+	Hedge time.Duration `json:"hedge,omitempty"`
+	// FirstContent is a hard bound on it, from when the request is sent. 0 means none: a model may think for long, and Hedge asks
+	// elsewhere meanwhile.
+	FirstContent time.Duration `json:"first_content,omitempty"`
+	// BetweenContent bounds the wait for more content once there was some; four times as long while the model thinks. 0 means a quarter
+	// of the time that the call has left, between 2 s and 15 s.
+	BetweenContent time.Duration `json:"between_content,omitempty"`
+	// Total bounds the whole attempt. 0 means no bound but the call's.
+	Total time.Duration `json:"total,omitempty"`
+}
+
+// fields lists the timeouts by the names that a configuration file gives them.
+func (t Timeouts) fields() map[string]time.Duration {
+	return map[string]time.Duration{
+		"connect": t.Connect, "headers": t.Headers, "hedge": t.Hedge, "first_content": t.FirstContent,
+		"between_content": t.BetweenContent, "total": t.Total,
+	}
 }
 
 // clone returns a copy that does not change when the caller goes on to change the original.
@@ -153,7 +174,13 @@ type candidate struct {
 	endpoint *endpoint
 	model    string
 	rank     countryRank
+	how      rung // how it would go on with an answer that broke off
 	why      string
+}
+
+// equals reports whether two candidates are as good as each other: of the same tier, rank and way to go on.
+func (c candidate) equals(other candidate) bool {
+	return c.endpoint.tier() == other.endpoint.tier() && c.rank == other.rank && c.how == other.how
 }
 
 // countryRank orders endpoints by what they say of the client's country.

@@ -15,7 +15,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // endpoint is an [Endpoint] made ready: all that does not change from call to call is prepared here. Safe for concurrent use.
@@ -33,6 +34,9 @@ type endpoint struct {
 
 	credentials atomic.Pointer[credentials]
 	blocks      keyBlocks
+	limits      Timeouts       // with the defaults filled in
+	first       *score.Latency // from a request to the first content of a stream
+	whole       *score.Latency // from a request to the end of an answer that is not streamed
 
 	mu   sync.Mutex
 	urls map[string]*url.URL // by the codec's path
@@ -171,8 +175,8 @@ type exchange struct {
 	target      Target
 	credentials *credentials
 	why         string
-	begun       time.Time
 	notes       []string
+	method      string
 	url         *url.URL
 	header      http.Header // beyond the shared one; nil for most
 	buffer      *[]byte     // where the body was encoded, from the pool
@@ -180,6 +184,7 @@ type exchange struct {
 	trace       httptrace.ClientTrace
 	out         atomic.Int32 // how many sendings the transport may still read the body for
 	sent        atomic.Bool  // whether the transport began to write the request
+	run         run
 }
 
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
@@ -206,7 +211,7 @@ func (x *exchange) request(ctx context.Context) (*http.Request, error) {
 		maps.Copy(header, x.header)
 	}
 	req := (&http.Request{
-		Method:        http.MethodPost,
+		Method:        cmp.Or(x.method, http.MethodPost),
 		URL:           x.url,
 		Host:          e.Host,
 		Proto:         "HTTP/1.1",
@@ -234,10 +239,11 @@ func (x *exchange) sign(ctx context.Context, req *http.Request) error {
 
 // watch returns a context that lets the exchange know when the transport begins and ends to write it.
 func (x *exchange) watch(ctx context.Context) context.Context {
+	clock := x.run.clock
 	x.trace = httptrace.ClientTrace{
 		GotConn:      func(httptrace.GotConnInfo) { x.out.Add(1) },
 		WroteHeaders: func() { x.sent.Store(true) },
-		WroteRequest: func(httptrace.WroteRequestInfo) { x.out.Add(-1) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { x.out.Add(-1); clock.sent() },
 	}
 	return httptrace.WithClientTrace(ctx, &x.trace)
 }

@@ -40,7 +40,6 @@ func (e *Endpoint) newTransport(c *Config) (*http.Transport, error) {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer(c.Dial, timeouts.Connect),
 		TLSHandshakeTimeout:    timeouts.Connect,
-		ResponseHeaderTimeout:  timeouts.Headers,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		MaxIdleConnsPerHost:    idleConnsPerHost,
 		IdleConnTimeout:        idleConnTimeout,
@@ -77,8 +76,12 @@ func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, answer *http.
 
 func (e *Endpoint) timeouts(c *Config) Timeouts {
 	return Timeouts{
-		Connect: cmp.Or(e.Timeouts.Connect, c.Timeouts.Connect, defaultConnectTimeout),
-		Headers: cmp.Or(e.Timeouts.Headers, c.Timeouts.Headers),
+		Connect:        cmp.Or(e.Timeouts.Connect, c.Timeouts.Connect, defaultConnectTimeout),
+		Headers:        cmp.Or(e.Timeouts.Headers, c.Timeouts.Headers),
+		Hedge:          cmp.Or(e.Timeouts.Hedge, c.Timeouts.Hedge),
+		FirstContent:   cmp.Or(e.Timeouts.FirstContent, c.Timeouts.FirstContent),
+		BetweenContent: cmp.Or(e.Timeouts.BetweenContent, c.Timeouts.BetweenContent),
+		Total:          cmp.Or(e.Timeouts.Total, c.Timeouts.Total),
 	}
 }
 

@@ -11,24 +11,27 @@ import (
 	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
-// call is one Chat or Stream on its way: the loop over endpoints, one budget, one deadline. Used by one goroutine.
+// call is one Chat or Stream on its way: the loop over endpoints, one budget, one deadline. One goroutine drives it. What reserves of its
+// attempts share with it is guarded by race.mu: the queue, the Trail and all that is learnt for this call.
 type call struct {
 	client   *Client
 	request  *ChatRequest
-	stream   bool
+	stream   bool // answers are asked for as streams
+	events   bool // the caller reads the answer as a stream
 	begun    time.Time
 	deadline time.Time
 	cancel   context.CancelFunc
 
+	race
 	queue   []candidate
-	last    *Error   // of the last attempt
-	refused *Error   // the first endpoint that cannot express the request
-	parked  []parked // endpoints that were passed over for a rate limit
+	lost    []candidate // that may be asked again: their attempts only came second
+	last    *Error      // of the last attempt that failed
+	refused *Error      // the first endpoint that cannot express the request
+	parked  []parked    // endpoints that were passed over for a rate limit
 	trail   Trail
 
-	answer *AnswerWriter // what the successful attempt wrote
-	live   *liveStream   // where the rest of a streamed answer comes from
-	used   *exchange     // of the successful attempt
+	used   *exchange // that answers
+	rescue *rescue   // what broke off before; nil if nothing did
 }
 
 // parked is an endpoint that could be asked once its rate limit has passed.
@@ -38,7 +41,7 @@ type parked struct {
 }
 
 // begin checks the request and lists the candidates.
-func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (context.Context, *call, error) {
+func (c *Client) begin(ctx context.Context, req *ChatRequest, events bool) (context.Context, *call, error) {
 	if c.closed.Load() {
 		return nil, nil, &Error{Kind: KindClosed}
 	}
@@ -48,7 +51,8 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (cont
 	if err := req.check(); err != nil {
 		return nil, nil, err
 	}
-	k := &call{client: c, request: req, stream: stream, begun: time.Now()}
+	k := &call{client: c, request: req, events: events, stream: events || c.streams(req), begun: time.Now()}
+	k.moved.L = &k.mu
 	ctx, k.cancel = context.WithTimeoutCause(ctx, cmp.Or(c.config.Timeout, defaultTimeout), errTotalTimeout)
 	if err := contextError(ctx); err != nil {
 		k.cancel()
@@ -59,26 +63,54 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, stream bool) (cont
 	if c.byCountry {
 		k.trail.Country, k.trail.CountryFrom = c.locator.country(ctx)
 	}
-	k.queue, k.trail.Skipped = snapshot{
-		endpoints: c.endpoints, model: req.Model, country: k.trail.Country, fallback: c.fallback, residency: c.config.Residency,
-	}.choose()
+	k.queue, k.trail.Skipped = k.snapshot().choose()
 	return ctx, k, nil
+}
+
+// shortAnswer is the largest bound on an answer's tokens that lets Chat ask for it in one piece.
+const shortAnswer = 1024
+
+// streams reports whether Chat streams the answer underneath, so that a long one is neither cut off by a proxy nor lost whole.
+func (c *Client) streams(req *ChatRequest) bool {
+	return !c.config.Unary && (req.MaxOutputTokens == 0 || req.MaxOutputTokens > shortAnswer)
+}
+
+func (k *call) snapshot() snapshot {
+	c := k.client
+	return snapshot{
+		endpoints: c.endpoints, model: k.request.Model, country: k.trail.Country, fallback: c.fallback, residency: c.config.Residency,
+	}
 }
 
 var errTotalTimeout = errors.New("the call's total timeout passed (Config.Timeout)")
 
 // finish ends whatever the call still holds.
 func (k *call) finish() {
-	if k.live != nil {
-		k.live.close(k.cancel)
+	defer func() {
+		k.cancel()
+		if k.client.closed.Load() {
+			k.client.closeIdle() // a connection that this call kept busy when Close was called
+		}
+	}()
+	defer func() {
+		for _, x := range []*exchange{k.used, k.ready} {
+			if x != nil {
+				x.finish()
+			}
+		}
+	}()
+	k.settle()
+}
+
+// finish ends an exchange that answered.
+func (x *exchange) finish() {
+	if x.run.live != nil {
+		x.run.live.close(func() { x.run.end(nil) })
+		x.run.live = nil
 	}
-	if k.used != nil {
-		k.used.release()
-	}
-	k.cancel()
-	if k.client.closed.Load() {
-		k.client.closeIdle() // a connection that this call kept busy when Close was called
-	}
+	x.run.clock.stop()
+	x.run.end(nil)
+	x.release()
 }
 
 // run goes from endpoint to endpoint until one answers: for a stream, until its first visible content is there.
@@ -91,16 +123,15 @@ func (k *call) run(ctx context.Context) error {
 		x, err := k.encode(ctx, next)
 		if err != nil {
 			if e := k.unsendable(next, err); e != nil {
-				return e
+				return k.failed(e)
 			}
 			continue
 		}
-		if r := k.visit(ctx, x); r.verdict == 0 {
+		r := k.visit(ctx, x)
+		switch {
+		case r.verdict == 0:
 			return nil
-		} else if r.verdict == giveUp || r.verdict == stop {
-			return k.failed(k.last)
-		}
-		if len(k.trail.Attempts) >= k.maxAttempts() {
+		case r.verdict == giveUp || r.verdict == stop || k.isSpent():
 			return k.failed(k.last)
 		}
 	}
@@ -124,6 +155,11 @@ func (k *call) next(ctx context.Context) (candidate, bool) {
 
 // pop takes the best candidate that is left and not blocked.
 func (k *call) pop(ctx context.Context) (candidate, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.queue) == 0 {
+		k.queue, k.lost = k.lost, nil
+	}
 	for len(k.queue) > 0 {
 		c := k.queue[0]
 		k.queue = k.queue[1:]
@@ -154,11 +190,15 @@ func (k *call) blocked(ctx context.Context, c candidate) (keyBlock, bool) {
 	return c.endpoint.blocks.find(cred.id, c.model, time.Now())
 }
 
+// skip notes that a candidate is passed over. Of a rescue, whose rungs ask the same endpoints, only attempts are told.
 func (k *call) skip(c candidate, why string) {
+	if k.rescue != nil {
+		return
+	}
 	k.trail.Skipped = append(k.trail.Skipped, Skip{Endpoint: c.endpoint.Name, Why: why})
 }
 
-// waitForParked waits, when nothing else is left, until the first of the endpoints that are only over their rate limit is back, and
+// waitForParked waits, when nothing else is left and no reserve runs, until the first of the endpoints that are only over their rate limit is back, and
 // lists them all again. It reports false if there is none or none is back in time.
 func (k *call) waitForParked(ctx context.Context) bool {
 	if len(k.parked) == 0 {
@@ -209,15 +249,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // unsendable notes why a request cannot go to an endpoint. It returns an error only if it can go nowhere.
-func (k *call) unsendable(c candidate, err error) error {
+func (k *call) unsendable(c candidate, err error) *Error {
 	e := ownError(err, KindUnsupported)
 	if _, ours := errors.AsType[*Error](err); !ours {
 		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.request.texts())
 	}
 	e.Endpoint, e.Provider, e.Model, e.Phase = c.endpoint.Name, c.endpoint.dialect.Name, c.model, PhaseBeforeSend
-	if e.Kind == KindInvalid {
-		return k.failed(e)
+	if e.Kind == KindInvalid && k.rescue == nil {
+		return e
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.skip(c, describe(e))
 	if k.refused == nil {
 		k.refused = e
@@ -241,12 +283,13 @@ func (k *call) exhausted(ctx context.Context) error {
 
 // failed completes the error of the call.
 func (k *call) failed(e *Error) error {
+	k.settle()
 	e.Trail = k.trail
 	return e
 }
 
 // visit asks one endpoint, and asks it again in place as far as the verdict and the rules for repeats allow. A verdict of 0 means
-// that it answered.
+// that it answered, or a reserve of it did.
 func (k *call) visit(ctx context.Context, x *exchange) rule {
 	defer func() {
 		if k.used != x {
@@ -256,11 +299,15 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 	err := k.attempt(ctx, x, first)
 	for repeats := 0; ; repeats++ {
 		if err == nil {
+			k.used = x
 			return rule{}
 		}
-		r := judge(err, k.client.config.Retry)
+		r := k.judge(x, err)
 		k.learn(x, err, r)
-		if r.verdict == strip && repeats == 0 && !k.spent() {
+		if k.takeOver() {
+			return rule{}
+		}
+		if r.verdict == strip && repeats == 0 && !k.isSpent() {
 			if stripped, e := k.stripped(ctx, x); e == nil {
 				x.release()
 				x = stripped
@@ -268,11 +315,8 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 				continue
 			}
 		}
-		if r.verdict == otherModel {
-			k.dropModel(x)
-		}
 		wait := cmp.Or(err.RetryAfter, backoff(repeats))
-		if !k.mayRepeat(ctx, x, r, repeats, wait) {
+		if !k.goesOnAt(ctx, x, err, r, repeats, wait) {
 			return r
 		}
 		x.why = "again in place after " + string(err.Kind)
@@ -280,7 +324,36 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 	}
 }
 
+// judge judges a failure. That of a way to go on with an answer says nothing against the other ways.
+func (k *call) judge(x *exchange, e *Error) rule {
+	r := judge(e, k.client.config.Retry)
+	if x.candidate.how != rungNone && r.verdict == giveUp {
+		r.verdict = elsewhere
+	}
+	return r
+}
+
+// goesOnAt draws the consequences of a failure for the rest of the call, and reports whether the same endpoint is asked again.
+func (k *call) goesOnAt(ctx context.Context, x *exchange, e *Error, r rule, repeats int, wait time.Duration) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.verdict == otherModel {
+		k.dropModel(x)
+	}
+	if e.Kind == KindLost { // to a reserve that failed in its turn
+		k.lost = append(k.lost, x.candidate)
+	}
+	return k.mayRepeat(ctx, x, r, repeats, wait)
+}
+
+// spent reports whether the call has made all its attempts. k.mu is held.
 func (k *call) spent() bool { return len(k.trail.Attempts) >= k.maxAttempts() }
+
+func (k *call) isSpent() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.spent()
+}
 
 const (
 	// maxWait bounds the wait before a repeat in place while another tier could be asked instead.
@@ -308,22 +381,23 @@ func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, repeats int, 
 	return repeats < lastRepeats && wait <= maxLastWait && wait < left
 }
 
-// left reports whether other candidates are left, and whether one of them is of the same rank and tier.
+// left reports whether other candidates are left, and whether one of them is of the same rank and tier. k.mu is held.
 func (k *call) left(ctx context.Context, x *exchange) (others, equal bool) {
 	for _, c := range k.queue {
 		if _, blocked := k.blocked(ctx, c); blocked {
 			continue
 		}
 		others = true
-		equal = equal || (c.endpoint.tier() == x.endpoint.tier() && c.rank == x.candidate.rank)
+		equal = equal || c.equals(x.candidate)
 	}
 	return others, equal
 }
 
 // dropModel removes the candidates that would ask the same model of the same provider, also those whose rate limit could be waited for.
+// k.mu is held.
 func (k *call) dropModel(x *exchange) {
 	same := func(c candidate) bool {
-		return c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name
+		return c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name && c.how == x.candidate.how
 	}
 	k.parked = slices.DeleteFunc(k.parked, func(p parked) bool { return same(p.candidate) })
 	k.queue = slices.DeleteFunc(k.queue, func(c candidate) bool {

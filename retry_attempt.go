@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -15,6 +16,22 @@ import (
 	"time"
 )
 
+// run is one sending of an exchange: what is made anew for each attempt.
+type run struct {
+	begun  time.Time
+	end    context.CancelCauseFunc
+	clock  *clock
+	answer *AnswerWriter // what was decoded so far; nil before an answer came
+	live   *liveStream   // where the rest of a streamed answer comes from
+	entry  int           // its place in the Trail
+	ahead  time.Duration // until its first content; 0 before
+
+	hedge *time.Timer // starts a reserve if the first content is late; nil if none may be
+	after time.Duration
+	late  bool // the hedge was put off to its last moment
+	over  bool
+}
+
 // encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
 func (k *call) encode(ctx context.Context, c candidate) (*exchange, error) {
 	return k.encodeRequest(ctx, c, k.request)
@@ -22,6 +39,7 @@ func (k *call) encode(ctx context.Context, c candidate) (*exchange, error) {
 
 func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest) (*exchange, error) {
 	e := c.endpoint
+	req = k.rescue.request(c.how, req)
 	cred, err := e.credentialsNow(ctx)
 	if err != nil {
 		return nil, &Error{Kind: KindSecret, Field: "key", Err: err}
@@ -33,11 +51,11 @@ func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest)
 			return nil, Unsupported("", "the adapter chose no dialect")
 		}
 	}
-	encoded, err := x.adapter.Encode((*x.buffer)[:0], req, x.target)
+	encoded, err := k.rescue.encode((*x.buffer)[:0], x, req)
 	if err != nil {
 		return nil, err
 	}
-	x.body, x.header, x.notes = encoded.Body, encoded.Header, encoded.Notes
+	x.method, x.body, x.header, x.notes = encoded.Method, encoded.Body, encoded.Header, encoded.Notes
 	x.url, err = e.url(encoded.Path)
 	return x, err
 }
@@ -74,28 +92,91 @@ func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
 // first is the wait that marks the first sending of an exchange.
 const first time.Duration = -1
 
-// attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answered.
+// attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answers: all of it was read, or
+// of a stream the first visible content.
 func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Error {
+	own := k.enter(ctx, x)
 	var (
 		resp *http.Response
 		err  error
 	)
-	x.begun = time.Now()
-	x.sent.Store(false)
 	if wait == first {
-		resp, err = x.send(ctx)
+		k.sending(ctx, x)
+		resp, err = x.send(own)
 	} else {
-		resp, err = x.repeat(ctx, wait)
+		resp, err = x.repeat(own, wait, func() { k.sending(ctx, x) })
 	}
-	k.answer = nil
-	failure := k.receive(ctx, x, resp, err)
+	failure := k.receive(own, x, resp, err)
+	k.leave(x, resp, failure)
+	return failure
+}
+
+// enter begins an attempt: its context, its clock and its entry in the Trail.
+func (k *call) enter(ctx context.Context, x *exchange) context.Context {
+	limits := x.endpoint.limits
+	release := context.CancelFunc(nil)
+	if limits.Total > 0 {
+		late := &clockError{KindAttemptTimeout, fmt.Sprintf("the attempt took longer than %s", limits.Total)}
+		ctx, release = context.WithTimeoutCause(ctx, limits.Total, late)
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	if release != nil {
+		inner := end
+		end = func(cause error) { inner(cause); release() }
+	}
+	x.sent.Store(false)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	x.run = run{begun: time.Now(), end: end, clock: &clock{end: end, limits: limits, deadline: k.deadline}, entry: len(k.trail.Attempts)}
+	if k.trail.Attempts == nil {
+		k.trail.Attempts = make([]Attempt, 0, 1)
+	}
+	k.trail.Attempts = append(k.trail.Attempts, Attempt{
+		Endpoint: x.endpoint.Name, Provider: x.endpoint.dialect.Name, Model: x.target.Model, Why: x.why, Notes: x.notes,
+	})
+	k.running = append(k.running, x)
+	if k.over || k.leader != nil {
+		end(errLost)
+	}
+	return ctx
+}
+
+// sending notes that the request goes out now. ctx is the call's.
+func (k *call) sending(ctx context.Context, x *exchange) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	x.run.begun = time.Now()
+	if x.untraced() {
+		x.run.clock.sent()
+	}
+	k.prepareHedge(ctx, x)
+}
+
+// leave ends an attempt, but for the rest of a stream that goes on.
+func (k *call) leave(x *exchange, resp *http.Response, failure *Error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	x.run.over = true
+	if x.run.hedge != nil {
+		x.run.hedge.Stop()
+	}
+	k.running = slices.DeleteFunc(k.running, func(other *exchange) bool { return other == x })
 	k.record(x, resp, failure)
+	x.teach(failure)
+	if failure == nil && x.run.live != nil {
+		return
+	}
+	x.run.clock.stop()
+	x.run.end(nil)
 	if failure == nil {
-		k.used = x
-	} else {
+		return
+	}
+	if k.leader == x {
+		k.leader = nil
+	}
+	if failure.Kind != KindLost {
 		k.last = failure
 	}
-	return failure
 }
 
 // send makes one round trip. http.Client is not involved: nothing is followed and nothing is added.
@@ -103,24 +184,31 @@ func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Er
 // The body is a bytes.Reader if it can be: net/http knows that such a body does not block, and writes it in one piece with
 // the headers. Any other takes a second write, and over TLS a second record.
 func (x *exchange) send(ctx context.Context) (*http.Response, error) {
-	if !x.endpoint.wrapped {
+	if !x.untraced() {
 		ctx = x.watch(ctx)
 	}
 	req, err := x.request(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if x.endpoint.wrapped {
+	switch {
+	case len(x.body) == 0:
+		req.Body = http.NoBody
+	case x.untraced():
 		req.Body = x.open()
-	} else {
+	default:
 		req.Body = io.NopCloser(bytes.NewReader(x.body))
 	}
 	return x.roundTrip(req)
 }
 
+// untraced reports whether the transport may not tell when it writes the request.
+func (x *exchange) untraced() bool { return x.endpoint.wrapped }
+
 // roundTrip holds a round tripper of the caller's to its contract: an answer with a body, or an error, never both or neither.
 func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := x.endpoint.roundTripper.RoundTrip(req)
+	x.run.clock.answered()
 	if resp != nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -180,42 +268,55 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 		defer resp.Body.Close()
 		return foreignPage(resp)
 	}
+	timed := &timedBody{ReadCloser: resp.Body, clock: x.run.clock}
+	resp.Body = timed
 	body, err := unzipped(resp)
 	if err != nil {
 		resp.Body.Close()
 		return encodingError(ctx, err)
 	}
-	w := NewAnswerWriter(x.adapter, x.target)
+	w := k.rescue.writer(x, k.shows())
 	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
-	k.answer = w
+	x.run.answer = w
 	if k.stream && form == formStream {
-		return k.readStream(ctx, x, resp, body, limit)
+		return k.readStream(ctx, x, timed, body, limit)
 	}
 	defer resp.Body.Close()
-	return k.readWhole(ctx, x, w, body, limit)
+	timed.whole = true
+	return k.readWhole(ctx, x, body, limit)
+}
+
+// shows is what of the answer becomes an event.
+func (k *call) shows() shows {
+	return shows{events: k.events, args: k.request.StreamToolArgs, thinking: k.request.Reasoning.Summary}
 }
 
 // readStream reads a streamed answer as far as nothing of it is shown yet.
-func (k *call) readStream(ctx context.Context, x *exchange, resp *http.Response, body io.Reader, limit int) *Error {
+func (k *call) readStream(ctx context.Context, x *exchange, timed *timedBody, body io.Reader, limit int) *Error {
 	decoder := x.adapter.DecodeStream()
 	if decoder == nil {
-		resp.Body.Close()
+		timed.Close()
 		return Malformed("the adapter has no decoder for streams")
 	}
-	k.live = newLiveStream(decoder, k.answer, resp.Body, body, limit)
-	e := k.live.commit(ctx, k.request.Reasoning.Summary)
-	if e == nil {
-		e = k.empty(k.answer)
+	live := newLiveStream(ctx, decoder, x.run.answer, timed, body, limit)
+	defer func() {
+		if x.run.live == nil { // it failed, or the adapter panicked
+			live.abandon()
+		}
+	}()
+	if e := live.commit(func() bool { return k.lead(x) }); e != nil {
+		return e
 	}
-	if e != nil {
-		k.live.abandon()
-		k.live = nil
+	if e := k.empty(x.run.answer); e != nil {
+		return e
 	}
-	return e
+	x.run.live = live
+	return nil
 }
 
 // readWhole reads and decodes an answer that is not streamed.
-func (k *call) readWhole(ctx context.Context, x *exchange, w *AnswerWriter, body io.Reader, limit int) *Error {
+func (k *call) readWhole(ctx context.Context, x *exchange, body io.Reader, limit int) *Error {
+	w := x.run.answer
 	buf := answers.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= maxPooledBody {
@@ -235,10 +336,19 @@ func (k *call) readWhole(ctx context.Context, x *exchange, w *AnswerWriter, body
 	if err := x.adapter.Decode(buf.Bytes(), w); err != nil {
 		return asError(err, PhaseFirstEvent)
 	}
-	if !w.IsDone() {
+	switch {
+	case !w.IsDone():
 		return &Error{Kind: KindTruncated, Phase: PhaseFirstEvent, Message: "the answer does not say that it is finished"}
+	case w.joint.torn != nil:
+		return seamError(w.joint.torn)
 	}
-	return k.empty(w)
+	if e := k.empty(w); e != nil {
+		return e
+	}
+	if !k.lead(x) {
+		return &Error{Kind: errLost.kind, Phase: PhaseFirstEvent, Message: errLost.text}
+	}
+	return nil
 }
 
 var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -250,7 +360,7 @@ func tooLarge(limit int, phase Phase) *Error {
 // empty refuses an answer that is complete and holds nothing, unless the caller just gave tool results: then the model may have
 // nothing to add.
 func (k *call) empty(w *AnswerWriter) *Error {
-	if !w.IsDone() || w.visible {
+	if !w.IsDone() || w.wrote || w.joint.joined {
 		return nil
 	}
 	last := k.request.Messages[len(k.request.Messages)-1]
@@ -399,32 +509,44 @@ func encodingError(ctx context.Context, err error) *Error {
 	return bodyError(ctx, err, PhaseFirstEvent)
 }
 
-// record adds an attempt to the Trail. A stream's record is completed when the stream ends.
+// record completes an attempt's entry in the Trail. That of a stream is completed again when the stream ends.
 func (k *call) record(x *exchange, resp *http.Response, e *Error) {
-	a := Attempt{
-		Endpoint: x.endpoint.Name, Provider: x.endpoint.dialect.Name, Model: x.target.Model, Why: x.why, Notes: x.notes,
-		Start: x.begun.Sub(k.begun), Duration: time.Since(x.begun), Sent: resp != nil || x.sent.Load(),
-	}
+	a := &k.trail.Attempts[x.run.entry]
+	a.Start, a.Duration, a.Sent = x.run.begun.Sub(k.begun), time.Since(x.run.begun), resp != nil || x.sent.Load()
 	if resp != nil {
 		a.Status = resp.StatusCode
 		a.RequestID = x.requestID(resp.Header)
 	}
-	if k.answer != nil {
-		a.learn(k.answer)
+	if x.run.answer != nil {
+		a.learn(x.run.answer)
 	}
 	if e != nil {
 		a.Kind, a.Error, a.RequestID = e.Kind, describe(e), e.RequestID
 		a.Usage.Exact = false // a broken attempt may have cost more
 	}
-	if k.trail.Attempts == nil {
-		k.trail.Attempts = make([]Attempt, 0, 1)
+}
+
+// teach learns from an attempt how long the endpoint takes to answer: from one that did, and from one that was given up late.
+func (x *exchange) teach(failure *Error) {
+	latency, took := x.endpoint.first, x.run.ahead
+	if !x.target.Stream {
+		latency = x.endpoint.whole
 	}
-	k.trail.Attempts = append(k.trail.Attempts, a)
+	now := time.Now()
+	if took == 0 {
+		took = now.Sub(x.run.begun)
+		givenUp := failure != nil && (failure.Kind == KindLost || failure.Kind == KindDeadline || failure.Kind == KindStalled)
+		if failure != nil && !(givenUp && took >= latency.Late()) {
+			return
+		}
+	}
+	latency.Learn(now, took)
 }
 
 // response is the answer with its Trail.
 func (k *call) response() *ChatResponse {
-	r := k.answer.Response()
+	k.settle()
+	r := k.used.run.answer.Response()
 	r.Trail = k.trail
 	return r
 }

@@ -110,6 +110,12 @@ const (
 	KindReset Kind = "connection reset"
 	// KindHeaderTimeout: the request was sent and no headers came in time.
 	KindHeaderTimeout Kind = "header timeout"
+	// KindStalled: no content came for too long. The error's phase tells whether there had been any.
+	KindStalled Kind = "stalled"
+	// KindAttemptTimeout: the attempt took longer than [Timeouts].Total.
+	KindAttemptTimeout Kind = "attempt timeout"
+	// KindLost: another attempt of the same call answered first. It stands in the Trail only.
+	KindLost Kind = "came second"
 	// KindTransport: any other failure of the transport.
 	KindTransport Kind = "transport failure"
 	// KindSecret: the endpoint's key or signing secret could not be read.

@@ -15,7 +15,9 @@ var errBefore = errors.New("the attempt before failed")
 
 // repeat sends the exchange once more, after a wait, through go-retryablehttp. Its first try is the one that has already failed: so a
 // call that needs no repeat pays nothing for the possibility. The verdict was made before; its hooks carry it out.
-func (x *exchange) repeat(ctx context.Context, wait time.Duration) (*http.Response, error) {
+//
+// sending is called when the wait is over.
+func (x *exchange) repeat(ctx context.Context, wait time.Duration, sending func()) (*http.Response, error) {
 	req, err := x.request(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +40,8 @@ func (x *exchange) repeat(ctx context.Context, wait time.Duration) (*http.Respon
 					_ = r.Body.Close()
 					return nil, errBefore
 				}
-				x.begun = time.Now()
+				sending()
+				x.run.clock.sent() // nothing tells when it is written
 				return x.roundTrip(r)
 			}),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -316,7 +316,7 @@ func TestCancellation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{plays: map[string][]play{"a": {hangs}, "b": {replies("hi")}}}
-		client := s.client(t, holdfast.Config{Timeout: time.Minute}, "a", "b")
+		client := s.client(t, holdfast.Config{Timeout: time.Minute, Retry: holdfast.RetryPolicy{NoHedge: true}}, "a", "b")
 
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -50,14 +50,15 @@ type Skip struct {
 	Why      string `json:"why"`
 }
 
-// ended completes the record of a stream.
-func (k *call) ended(e *Error) {
-	a := &k.trail.Attempts[len(k.trail.Attempts)-1]
-	a.Duration = time.Since(k.used.begun)
-	a.learn(k.answer)
+// ended completes the entry of a stream.
+func (k *call) ended(x *exchange, e *Error) {
+	a := &k.trail.Attempts[x.run.entry]
+	a.Duration = time.Since(x.run.begun)
+	a.learn(x.run.answer)
 	if e != nil {
 		a.Kind, a.Error = e.Kind, describe(e)
-		a.Usage.Exact = false
+		a.Usage = x.run.answer.spent()
+		a.Usage.Raw, a.Usage.Exact = nil, false
 	}
 }
 

@@ -28,11 +28,14 @@ func transportError(ctx context.Context, err error, sent bool) *Error {
 	return e
 }
 
-// contextError returns the error of a call whose context ended, nil if it has not.
+// contextError returns the error of a call or attempt whose context ended, nil if it has not.
 func contextError(ctx context.Context) *Error {
 	err := ctx.Err()
 	if err == nil {
 		return nil
+	}
+	if e := endedByUs(ctx); e != nil {
+		return e
 	}
 	e := &Error{Kind: KindDeadline, Err: err}
 	if errors.Is(err, context.Canceled) {
@@ -162,7 +165,11 @@ func unquoted(err error) error {
 
 // bodyError turns a failure while reading an answer's body into an Error.
 func bodyError(ctx context.Context, err error, phase Phase) *Error {
-	e := contextError(ctx)
+	return bodyFailure(contextError(ctx), err, phase)
+}
+
+func bodyFailure(ended *Error, err error, phase Phase) *Error {
+	e := ended
 	if e == nil {
 		e = &Error{Kind: KindTruncated, Err: unquoted(stripURL(err))}
 	}

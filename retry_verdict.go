@@ -76,6 +76,9 @@ var verdicts = map[Kind]rule{
 	KindProxy:          {verdict: elsewhere},
 	KindReset:          {verdict: repeat},
 	KindHeaderTimeout:  {verdict: repeat, silent: true},
+	KindStalled:        {verdict: repeat, silent: true},
+	KindAttemptTimeout: {verdict: elsewhere, silent: true},
+	KindLost:           {verdict: elsewhere},
 	KindTransport:      {verdict: repeat},
 	KindSecret:         {verdict: elsewhere},
 }

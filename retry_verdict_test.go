@@ -17,6 +17,7 @@ func TestVerdicts(t *testing.T) {
 		KindUnsupported: elsewhere, KindRegion: elsewhere, KindPath: elsewhere, KindRedirect: elsewhere, KindIntercepted: elsewhere,
 		KindMalformed: elsewhere, KindAnswerTooLarge: elsewhere, KindDNS: elsewhere, KindRefused: elsewhere, KindUnreachable: elsewhere,
 		KindConnectTimeout: elsewhere, KindTLS: elsewhere, KindProxy: elsewhere, KindSecret: elsewhere,
+		KindAttemptTimeout: elsewhere, KindLost: elsewhere, KindStalled: repeat,
 		KindFeature: otherModel, KindContextLength: otherModel, KindModel: otherModel, KindRejected: otherModel,
 		KindThinking: strip, KindKey: disableKey, KindPermission: disableModel, KindBilling: parkKey, KindQuota: parkKey,
 		KindRateLimit: repeat, KindOverloaded: repeat, KindServer: repeat, KindServerTimeout: repeat, KindConflict: repeat,

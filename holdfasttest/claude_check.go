@@ -116,7 +116,7 @@ func (c claude) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 		p := c.problem(ModelMissing, 0, model)
 		return nil, &p
 	}
-	a := &ask{model: model, stream: flag(m, "stream"), size: sizeOf(m), fields: m}
+	a := &ask{model: model, stream: flag(m, "stream"), size: sizeOf(m), fields: m, prefill: claudePrefill(m)}
 	if count {
 		a.plain = object{"input_tokens", promptTokens(a)}
 	}

@@ -33,6 +33,14 @@ type ask struct {
 	size   int // of what the model reads, in bytes
 	fields map[string]any
 	form   form
+	// prefill is the text of the last turn, if it is one that the model is to continue.
+	prefill string
+	// left is what to say instead of the reply's content: what a client missed of an answer that was kept. had is how many
+	// events of its stream the client has.
+	left *answer
+	had  int
+	// server is the number of the server that is asked.
+	server int64
 	// plain is the whole answer to a request that is no question, such as the list of models.
 	plain any
 }

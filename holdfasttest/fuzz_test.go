@@ -21,6 +21,8 @@ func FuzzRequest(f *testing.F) {
 	f.Add(`{"model":"o3","messages":[{"role":"assistant","tool_calls":[null,{"function":[]}]}],"tools":[{"type":"function"}],"stop":[null]}`)
 	f.Add(`{"model":"gpt-6-sol","input":[null,{"type":"reasoning","id":1},{"type":"function_call","id":"fc_r","call_id":"c","arguments":""}],"text":{"format":[]}}`)
 	f.Add(`{"contents":[null,{"parts":[null,{"functionCall":[]}]},{"role":"model","parts":[{"functionCall":{}}]}],"generation_config":[],"tools":[null]}`)
+	f.Add(`{"contents":[{"parts":[{"text":"a"}]},{"role":"model","parts":[null,{"text":1}]}],"continuationToken":"aG9sZGZhc3R0ZXN0IGNvbnRpbnVhdGlvbiAxIDEgLTE="}`)
+	f.Add(`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"Let "}]}],"background":true}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		for i, w := range ways {
 			s := holdfasttest.NewHandler(w.dialect)

@@ -147,7 +147,14 @@ func (g gemini) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 		p := g.problem(ModelMissing, 0, model)
 		return nil, &p
 	}
-	a.fields = m
+	a.fields, a.prefill = m, geminiPrefill(m)
+	if token := text(m, "continuationToken"); token != "" {
+		left, p := g.goOn(s, token, model)
+		if p != nil {
+			return nil, p
+		}
+		a.left = left
+	}
 	a.form = geminiForm{
 		model:  geminiModelOf(model),
 		show:   flag(sub(sub(m, "generationConfig"), "thinkingConfig"), "includeThoughts"),

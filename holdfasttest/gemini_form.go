@@ -1,9 +1,9 @@
 package holdfasttest
 
-import (
-	"encoding/base64"
-	"fmt"
-)
+import "fmt"
+
+// thought is how long a piece of thinking is, in characters.
+const thought = 24
 
 var geminiStops = map[StopReason]string{
 	EndTurn: "STOP", MaxTokens: "MAX_TOKENS", StopSequence: "STOP", ToolUse: "STOP", ContentFilter: "SAFETY",
@@ -67,7 +67,8 @@ func (f geminiForm) response(a *answer, candidate object, usage object) object {
 	return append(o, "usageMetadata", usage, "modelVersion", a.Model, "responseId", fmt.Sprintf("resp%018d", a.n))
 }
 
-func (f geminiForm) candidate(a *answer, parts []object, last bool) object {
+// candidate returns the candidate with these parts, the last said pieces in.
+func (f geminiForm) candidate(a *answer, parts []object, last bool, said int) object {
 	body := object{"role", "model"}
 	if len(parts) > 0 {
 		body = object{"parts", parts, "role", "model"}
@@ -81,8 +82,10 @@ func (f geminiForm) candidate(a *answer, parts []object, last bool) object {
 		}
 		o = append(o, "finishReason", reason)
 		if reason == "CONTINUATION" {
-			o = append(o, "continuationToken", base64.StdEncoding.EncodeToString([]byte("holdfasttest continuation")))
+			o = append(o, "continuationToken", f.token(a, said))
 		}
+	} else if a.Checkpoints > 0 && said%a.Checkpoints == 0 && f.model.continuable() {
+		o = append(o, "continuationToken", f.token(a, said))
 	}
 	return append(o, "index", 0)
 }
@@ -118,18 +121,18 @@ func (f geminiForm) whole(a *answer) any {
 	if n := len(parts); n > 0 && f.signsText(a) {
 		parts[n-1] = append(parts[n-1], "thoughtSignature", f.signature(a))
 	}
-	return f.response(a, f.candidate(a, parts, true), f.usage(a, 1))
+	return f.response(a, f.candidate(a, parts, true, f.length(a.speech())), f.usage(a, 1))
 }
 
 func (f geminiForm) events(a *answer) []event {
 	if f.blocked(a) {
 		return []event{newEvent(terminator, "", f.whole(a))}
 	}
-	parts := f.parts(a, fragments(a.Thinking, 24), a.chunks)
+	parts := f.parts(a, fragments(a.Thinking, thought), a.chunks)
 	var out []event
 	for i, p := range parts {
 		share := float64(i+1) / float64(len(parts)+1)
-		out = append(out, newEvent(content, "", f.response(a, f.candidate(a, []object{p}, false), f.usage(a, share))))
+		out = append(out, newEvent(content, "", f.response(a, f.candidate(a, []object{p}, false, i+1), f.usage(a, share))))
 	}
 	last := []object{{"text", ""}}
 	if f.signsText(a) {
@@ -138,7 +141,7 @@ func (f geminiForm) events(a *answer) []event {
 	if len(parts) == 0 {
 		last = nil
 	}
-	return append(out, newEvent(terminator, "", f.response(a, f.candidate(a, last, true), f.usage(a, 1))))
+	return append(out, newEvent(terminator, "", f.response(a, f.candidate(a, last, true, len(parts)), f.usage(a, 1))))
 }
 
 func (geminiForm) failure(p *problem, _, _ int) event { return newEvent(frame, "", gemini{}.body(p)) }

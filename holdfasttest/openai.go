@@ -117,6 +117,9 @@ func (o openAI) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 		return nil, p
 	}
 	if r.Method == http.MethodGet {
+		if id, ok := strings.CutPrefix(r.URL.Path, "/v1/responses/"); ok && !o.local {
+			return o.stored(s, r, id)
+		}
 		return o.lookUp(s, r.URL.Path)
 	}
 	read := o.chat

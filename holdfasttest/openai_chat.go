@@ -49,12 +49,13 @@ func (o openAI) chat(m map[string]any) (*ask, *problem) {
 	if p := o.chatMessages(messages); p != nil {
 		return nil, p
 	}
+	a := &ask{form: chatForm{local: o.local, usage: flag(sub(m, "stream_options"), "include_usage")}}
 	if !o.local {
-		if p := chatSettings(m, messages); p != nil {
-			return nil, p
-		}
+		return a, chatSettings(m, messages)
 	}
-	return &ask{form: chatForm{local: o.local, usage: flag(sub(m, "stream_options"), "include_usage")}}, nil
+	var p *problem
+	a.prefill, p = localPrefill(m)
+	return a, p
 }
 
 func (o openAI) chatMessages(messages []map[string]any) *problem {

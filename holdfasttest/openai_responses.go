@@ -68,6 +68,7 @@ func (o openAI) responses(m map[string]any) (*ask, *problem) {
 		summary:   has(reasoning, "summary"),
 		encrypted: m["store"] == false || slices.Contains(include, any("reasoning.encrypted_content")),
 		phases:    openAIModelOf(text(m, "model")).gpt >= 504,
+		kept:      flag(m, "background"),
 	}}, nil
 }
 
@@ -188,6 +189,9 @@ func responsesSettings(m map[string]any) *problem {
 				return p
 			}
 		}
+	}
+	if flag(m, "background") && m["store"] == false { // (unverified)
+		return refused("background", "", "Background mode requires 'store' to be true.")
 	}
 	// The minimum of 16 is (unverified).
 	if n, ok := number(m, "max_output_tokens"); ok && n < 16 {

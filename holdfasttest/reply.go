@@ -11,7 +11,8 @@ import (
 // Fields combine unless their comment says otherwise.
 type Reply struct {
 	// Text is what the model says, "Hello! How can I help you today?" if nothing else is said. A stream cuts it behind
-	// each space.
+	// each space. Where it begins with the request's prefill, only the rest is said, as a model does that continues; the
+	// rest begins with the white space that the prefill lacks. Any other Text continues the prefill as it is.
 	Text string
 	// Chunks is Text as a stream cuts it; it takes Text's place. An empty one that is not nil says nothing at all.
 	Chunks []string
@@ -27,6 +28,8 @@ type Reply struct {
 	Usage Usage
 	// Model is the model that the answer names; that of the request if empty.
 	Model string
+	// EchoPrefill says the prefill again before what continues it, as Mistral does (unverified).
+	EchoPrefill bool
 
 	// BeforeHeaders passes before the status is sent.
 	BeforeHeaders time.Duration
@@ -48,6 +51,15 @@ type Reply struct {
 	Header http.Header
 	// Body is the body as it is, with Status and Header.
 	Body string
+
+	// Checkpoints makes a stream of Gemini 4 give a continuation token behind every that many pieces of content, in the same
+	// chunk. A request with the token is answered with what comes behind it: the reply to that request says how, its Fault and
+	// delays, but not what. It goes on with the checkpoints unless it sets its own. What a stream cut between two checkpoints
+	// had said behind the first comes again.
+	Checkpoints int
+	// PauseAfter makes Gemini 4 end the answer behind that many pieces of content as CONTINUATION, with a token that stands
+	// for the rest; zero means never. The others ignore it.
+	PauseAfter int
 
 	// Fault breaks the answer, in a stream after After pieces of content, at the latest before the end.
 	Fault Fault
@@ -86,7 +98,8 @@ const (
 	ToolUse         StopReason = "ToolUse"
 	ContentFilter   StopReason = "ContentFilter"
 	ContextExceeded StopReason = "ContextExceeded"
-	// Paused is Claude's pause_turn. Gemini 4 says CONTINUATION; the others end the turn.
+	// Paused is Claude's pause_turn. Gemini says CONTINUATION, with a token; the reply to a request with that token says its
+	// own text, as nothing is left to say of this one. The others end the turn.
 	Paused StopReason = "Paused"
 )
 
@@ -107,6 +120,7 @@ type answer struct {
 	n      int // the number of the request, from which ids are made
 	now    time.Time
 	chunks []string
+	whole  speech // what is said in the end, in one request or more
 }
 
 func newAnswer(r Reply, a *ask, n int) *answer {
@@ -114,19 +128,17 @@ func newAnswer(r Reply, a *ask, n int) *answer {
 	if ans.Model == "" {
 		ans.Model = a.model
 	}
-	if r.Text == "" && r.Chunks == nil && r.Refusal == "" && len(r.ToolCalls) == 0 {
-		ans.Text = defaultText
+	if a.left != nil {
+		ans.takeUp(a.left)
+	} else {
+		ans.compose()
 	}
-	if r.Chunks == nil && ans.Text != "" {
-		ans.chunks = strings.SplitAfter(ans.Text, " ")
-	}
-	if r.Fault == HugeFrame {
+	if r.Fault == HugeFrame && a.had == 0 {
 		at := min(r.After, len(ans.chunks))
 		huge := strings.Repeat("holdfast", (cmpOr(r.Size, 33<<20)+7)/8)
 		ans.chunks = append(append(append([]string{}, ans.chunks[:at]...), huge), ans.chunks[at:]...)
 	}
-	ans.Text = strings.Join(ans.chunks, "")
-	ans.ToolCalls = append([]ToolCall{}, r.ToolCalls...)
+	ans.ToolCalls = append([]ToolCall{}, ans.ToolCalls...)
 	for i := range ans.ToolCalls {
 		if ans.ToolCalls[i].Args == "" {
 			ans.ToolCalls[i].Args = "{}"
@@ -134,12 +146,43 @@ func newAnswer(r Reply, a *ask, n int) *answer {
 	}
 	if ans.StopReason == "" {
 		ans.StopReason = EndTurn
-		if len(r.ToolCalls) > 0 {
+		if len(ans.ToolCalls) > 0 {
 			ans.StopReason = ToolUse
 		}
 	}
+	ans.whole = ans.speech()
+	if f, ok := a.form.(pausingForm); ok {
+		f.pause(ans)
+	}
+	ans.Text = strings.Join(ans.chunks, "")
 	ans.estimate()
 	return ans
+}
+
+// takeUp makes an answer say what is left of another. Of a whole one it takes the numbers too.
+func (a *answer) takeUp(left *answer) {
+	a.say(left.speech())
+	a.Model, a.Checkpoints = left.Model, cmpOr(a.Checkpoints, left.Checkpoints)
+	if left.n > 0 {
+		a.n, a.now, a.Usage = left.n, left.now, left.Usage
+	}
+}
+
+// compose cuts what the model says into chunks, without what a prefill has said already.
+func (a *answer) compose() {
+	if a.Text == "" && a.Chunks == nil && a.Refusal == "" && len(a.ToolCalls) == 0 {
+		a.Text = defaultText
+	}
+	a.chunks = a.Chunks
+	if a.Chunks == nil && a.Text != "" {
+		a.chunks = []string{a.Text}
+	}
+	if a.ask.prefill != "" {
+		a.chunks = goOn(a.chunks, a.ask.prefill, a.EchoPrefill)
+	}
+	if a.Chunks == nil && len(a.chunks) > 0 {
+		a.chunks = strings.SplitAfter(strings.Join(a.chunks, ""), " ")
+	}
 }
 
 func cmpOr(n, other int) int {

@@ -7,6 +7,7 @@ type responsesForm struct {
 	summary   bool // reasoning is summarized
 	encrypted bool // reasoning is given sealed
 	phases    bool // messages say what they are for
+	kept      bool // answers are made in the background
 }
 
 // responsesItem is one item of the output, with the events between its beginning and its end.
@@ -153,6 +154,17 @@ func (responsesForm) incomplete(a *answer) string {
 	return string(a.StopReason)
 }
 
+// id is the id of a response. No two servers give the same.
+func (responsesForm) id(a *answer) string { return fmt.Sprintf("resp_%07d%015d", a.ask.server, a.n) }
+
+// key is the id of a stream that is made in the background.
+func (f responsesForm) key(a *answer) string {
+	if f.kept && a.ask.stream {
+		return f.id(a)
+	}
+	return ""
+}
+
 // response returns the response object; output and usage are nil while it is in progress.
 func (f responsesForm) response(a *answer, status string, output list, failure any) object {
 	m := a.ask.fields
@@ -173,8 +185,8 @@ func (f responsesForm) response(a *answer, status string, output list, failure a
 		usage = f.usage(a)
 	}
 	return object{
-		"id", requestID("resp_", a.n), "object", "response", "created_at", created(a), "status", status,
-		"background", false, "completed_at", completed, "error", failure, "incomplete_details", incomplete,
+		"id", f.id(a), "object", "response", "created_at", created(a), "status", status,
+		"background", f.kept, "completed_at", completed, "error", failure, "incomplete_details", incomplete,
 		"instructions", or("instructions", nil), "max_output_tokens", or("max_output_tokens", nil),
 		"max_tool_calls", or("max_tool_calls", nil), "model", a.Model, "output", output,
 		"parallel_tool_calls", or("parallel_tool_calls", true), "previous_response_id", or("previous_response_id", nil),
@@ -222,7 +234,13 @@ func (f responsesForm) whole(a *answer) any {
 func (f responsesForm) events(a *answer) []event {
 	st := &sequence{padding: sub(a.ask.fields, "stream_options")["include_obfuscation"] != false}
 	begun := f.response(a, "in_progress", list{}, nil)
-	st.add(frame, "response.created", "response", begun)
+	if f.kept {
+		queued := f.response(a, "queued", list{}, nil)
+		st.add(frame, "response.created", "response", queued)
+		st.add(frame, "response.queued", "response", queued)
+	} else {
+		st.add(frame, "response.created", "response", begun)
+	}
 	st.add(frame, "response.in_progress", "response", begun)
 	for i, it := range f.items(a) {
 		st.add(frame, "response.output_item.added", "output_index", i, "item", it.added)

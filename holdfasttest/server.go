@@ -43,10 +43,15 @@ const (
 	// Claude is Anthropic's Messages API, at URL/v1/messages.
 	Claude Dialect = "claude"
 	// OpenAI is both Chat Completions and Responses, at URL/v1/chat/completions and URL/v1/responses.
+	// A response streamed with "background" and "store" is kept, whole, whatever broke its stream. GET URL/v1/responses/ID
+	// returns it; with ?stream=true, and starting_after, a stream of its events, for five minutes. How that goes, its Fault,
+	// After and delays, is the matter of the next reply, counted from where it starts; HugeFrame aside. Any other response is
+	// unknown there (unverified).
 	OpenAI Dialect = "openai"
 	// Gemini is generateContent, at URL/v1beta/models/MODEL:generateContent and as Vertex AI spells it.
 	Gemini Dialect = "gemini"
-	// Local is a local model behind Chat Completions, as Ollama serves it: no key, unknown fields ignored.
+	// Local is a local model behind Chat Completions, as Ollama serves it: no key, unknown fields ignored. It continues an
+	// assistant message at the end, as llama.cpp does, with or without the fields by which others want to be asked for that.
 	Local Dialect = "local"
 )
 
@@ -56,6 +61,7 @@ type Server struct {
 	URL string
 
 	provider provider
+	number   int64 // of this server among all
 	shut     func()
 	client   func() *http.Client
 	ca       func() *x509.CertPool
@@ -63,10 +69,12 @@ type Server struct {
 	mu      sync.Mutex
 	settled *sync.Cond
 	script  []Reply
+	respond func(Request) Reply
 	always  Reply
 	keys    []string
 	models  []string
 	log     []*Request
+	kept    map[string]*answer
 	busy    int
 	count   int
 }
@@ -83,8 +91,11 @@ type Request struct {
 	// Model and Stream are what the request asks for.
 	Model  string
 	Stream bool
-	// At is when the request had arrived.
-	At time.Time
+	// Prefill is the text of an assistant turn at the end that the provider continues; empty if there is none. OpenAI
+	// continues none.
+	Prefill string
+	// At is when the request had arrived, Ended when nothing more was to be sent; zero before.
+	At, Ended time.Time
 	// Refused is why the server refused the request as the provider would; empty if it did not.
 	Refused string
 	// Status is the status sent; 0 if none was.
@@ -110,6 +121,7 @@ func NewTLSServer(d Dialect) *Server {
 // their names on HTTP/1.1 only.
 func NewHandler(d Dialect) *Server {
 	s := &Server{shut: func() {}, client: func() *http.Client { return &http.Client{} }, ca: x509.NewCertPool}
+	s.number, s.kept = servers.Add(1), map[string]*answer{}
 	s.settled = sync.NewCond(&s.mu)
 	switch d {
 	case Claude:
@@ -157,11 +169,19 @@ func (s *Server) Client() *http.Client { return s.client() }
 func (s *Server) CA() *x509.CertPool { return s.ca() }
 
 // Script adds replies, each for one request. A request that is refused, or asks for something other than an answer, such as the
-// list of models, uses none. When they are used up, the reply of [Server.Always] is given.
+// list of models, uses none. When they are used up, [Server.Respond] replies, or else [Server.Always].
 func (s *Server) Script(replies ...Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = append(s.script, replies...)
+}
+
+// Respond computes the replies to requests beyond the script, in place of [Server.Always]; nil ends that. The request is as it
+// arrived: what became of it is not yet known. Requests that arrive at once call f at once.
+func (s *Server) Respond(f func(Request) Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.respond = f
 }
 
 // Always sets the reply to requests beyond the script; the zero Reply at first.
@@ -232,13 +252,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	x.log.Model, x.log.Stream = a.model, a.stream
+	x.log.Model, x.log.Stream, x.log.Prefill = a.model, a.stream, a.prefill
 	s.mu.Unlock()
 	if a.plain != nil {
 		x.plain(a.plain)
 		return
 	}
-	x.play(newAnswer(s.next(), a, x.n))
+	a.server = s.number
+	ans := newAnswer(s.next(x.log), a, x.n)
+	s.keep(ans)
+	x.play(ans)
 }
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, body []byte) *exchange {
@@ -258,20 +281,27 @@ func (s *Server) end(x *exchange) {
 	gone := x.r.Context().Err() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x.log.Aborted = !x.log.Done && gone
+	x.log.Aborted, x.log.Ended = !x.log.Done && gone, time.Now()
 	s.busy--
 	s.settled.Broadcast()
 }
 
-func (s *Server) next() Reply {
+// next returns the reply to a request.
+func (s *Server) next(log *Request) Reply {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.script) == 0 {
-		return s.always
+	arrived, respond := *log, s.respond
+	if len(s.script) > 0 {
+		r := s.script[0]
+		s.script = s.script[1:]
+		s.mu.Unlock()
+		return r
 	}
-	r := s.script[0]
-	s.script = s.script[1:]
-	return r
+	always := s.always
+	s.mu.Unlock()
+	if respond != nil {
+		return respond(arrived)
+	}
+	return always
 }
 
 // knows reports whether a key is accepted.

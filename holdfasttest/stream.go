@@ -18,7 +18,7 @@ type player struct {
 
 	array  bool // a JSON array instead of server-sent events
 	begun  bool
-	events int // sent, keep-alives aside
+	events int // that the client has, keep-alives aside
 	sent   int // pieces of content
 	struck bool
 }
@@ -32,7 +32,7 @@ func inPieces(f form) bool {
 }
 
 func (x *exchange) stream(a *answer, p *problem) {
-	pl := &player{x: x, a: a, p: p, out: x.w}
+	pl := &player{x: x, a: a, p: p, out: x.w, events: a.ask.had}
 	contentType := x.contentType(a)
 	if inPieces(a.ask.form) {
 		pl.array, contentType = true, "application/json; charset=UTF-8"

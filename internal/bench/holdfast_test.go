@@ -15,7 +15,7 @@ var holdfastClient = contender{name: "holdfast", dialects: dialects, open: func(
 	if s.dialect == chat {
 		endpoint.Provider, endpoint.URL = "openai-chat", s.url+"/v1"
 	}
-	client, err := holdfast.New(holdfast.Config{Endpoints: []holdfast.Endpoint{endpoint}})
+	client, err := holdfast.New(holdfast.Config{Unary: true, Endpoints: []holdfast.Endpoint{endpoint}}) // as the others are asked
 	if err != nil {
 		return nil, err
 	}

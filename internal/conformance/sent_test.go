@@ -213,7 +213,7 @@ var ways = []func(*testing.T, *holdfast.Client, *holdfast.ChatRequest) (*holdfas
 
 func holdfastClient(t *testing.T, s *holdfasttest.Server, p place) *holdfast.Client {
 	t.Helper()
-	c, err := holdfast.New(holdfast.Config{Endpoints: []holdfast.Endpoint{{
+	c, err := holdfast.New(holdfast.Config{Unary: true, Endpoints: []holdfast.Endpoint{{
 		Name: "fake", Provider: p.dialect, URL: s.URL + p.path, KeySource: holdfast.Literal("key"), Proxy: "direct",
 		Models: map[string]string{"default": p.model},
 	}}})

@@ -77,6 +77,9 @@ func (t *Text) Flush() string {
 	return view(t.buf[start:])
 }
 
+// Fork returns a text that goes on from here by itself. It shares what is there so far and leaves out what is held back.
+func (t *Text) Fork() Text { return Text{buf: t.buf[:len(t.buf):len(t.buf)]} }
+
 // Holds reports whether the beginning of a character is held back.
 func (t *Text) Holds() bool { return t.held > 0 }
 

@@ -91,6 +91,24 @@ func TestStringsStayAsTheText(t *testing.T) {
 	}
 }
 
+// Two texts that go on from one do not disturb each other, nor it.
+func TestFork(t *testing.T) {
+	t.Parallel()
+	var text Text
+	text.AppendString("a long beginning, \xe2")
+	one, two := text.Fork(), text.Fork()
+	one.AppendString("one")
+	two.AppendString("two")
+	text.AppendString("\x82\xac")
+	for got, want := range map[string]string{
+		one.String(): "a long beginning, one", two.String(): "a long beginning, two", text.String(): "a long beginning, €",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestAppendCostsNoAllocation(t *testing.T) {
 	piece := []byte("a few words ")
 	got := testing.AllocsPerRun(5, func() {

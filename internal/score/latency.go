@@ -1,0 +1,103 @@
+// Package score is the running estimate of how well an endpoint answers.
+package score
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// DefaultExpected is the time expected of an endpoint of which nothing is known.
+const DefaultExpected = 500 * time.Millisecond
+
+const (
+	priorVariance = 0.36 // two of three times lie within a factor of 1.8
+	leastSigma    = 0.15 // so that equal times in a row do not make an outlier of every other
+	mostSquare    = 4    // of one deviation, so that a single absurd time does not widen the estimate for long
+
+	memory      = 10.0 // seconds until what was learned before weighs 1/e
+	leastWeight = 0.05
+	mostWeight  = 0.5
+	equals      = 10 // so many first times weigh at least as much as each one before them
+
+	p99        = 2.33 // standard deviations above the median
+	hedgeAt    = 1.25 // times the 99th percentile
+	leastHedge = 300 * time.Millisecond
+	mostLate   = 5 * time.Second
+)
+
+// Times beyond these count as these. Some clocks tell less than a millisecond from nothing.
+const (
+	shortest = time.Millisecond
+	longest  = time.Hour
+)
+
+// Latency estimates how long an endpoint takes to its first token. Times are taken to be log-normal, so the estimate is of
+// their logarithm. It forgets: the longer ago the last time was learned, the more the next one weighs.
+// Safe for concurrent use.
+type Latency struct {
+	mu       sync.Mutex
+	mean     float64 // of ln seconds
+	variance float64
+	n        int       // times learned
+	last     time.Time // when
+}
+
+// NewLatency returns an estimate that has learned nothing and expects the given time; 0 or less means DefaultExpected.
+func NewLatency(expected time.Duration) *Latency {
+	if expected <= 0 {
+		expected = DefaultExpected
+	}
+	return &Latency{mean: logarithm(expected), variance: priorVariance}
+}
+
+// Learn takes in that a first token came x after its request, or that it has not come for so long. A negative x, from a clock
+// that was set back, teaches nothing.
+func (l *Latency) Learn(now time.Time, x time.Duration) {
+	if x < 0 {
+		return
+	}
+	value := logarithm(x)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.weight(now)
+	d := value - l.mean
+	l.mean += a * d
+	if l.n > 0 { // a single time has no spread
+		l.variance += a * (min(d*d, mostSquare) - l.variance)
+	}
+	l.n++
+	l.last = now
+}
+
+// weight returns the share of the next time in the estimate. If the clock was set back, it is the least that is due.
+func (l *Latency) weight(now time.Time) float64 {
+	a := mostWeight
+	if l.n > 0 {
+		a = 1 - math.Exp(-now.Sub(l.last).Seconds()/memory)
+		a = min(max(a, leastWeight), mostWeight)
+	}
+	if l.n < equals {
+		a = max(a, 1/float64(l.n+1))
+	}
+	return a
+}
+
+// Quantile returns the time that z standard deviations stand for: 0 the median, 2.33 the 99th percentile.
+func (l *Latency) Quantile(z float64) time.Duration {
+	l.mu.Lock()
+	mean, variance := l.mean, l.variance
+	l.mu.Unlock()
+	seconds := math.Exp(mean + z*max(leastSigma, math.Sqrt(variance)))
+	return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
+}
+
+// Hedge returns how long to wait for a first token before a reserve is started.
+func (l *Latency) Hedge() time.Duration {
+	return max(leastHedge, time.Duration(hedgeAt*float64(l.Quantile(p99))))
+}
+
+// Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
+func (l *Latency) Late() time.Duration { return min(l.Quantile(p99), mostLate) }
+
+func logarithm(x time.Duration) float64 { return math.Log(min(max(x, shortest), longest).Seconds()) }

@@ -1,0 +1,299 @@
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/holdfast-ai/holdfast/internal/seam"
+)
+
+// Rescue says how far to go when an answer breaks off after some of it was shown. Each way down the ladder is tried only where the ones
+// before cannot help:
+//
+//  1. the provider itself resumes the answer (Gemini 4, and OpenAI's background responses);
+//  2. a model that takes a prefill goes on from exactly where the text stopped;
+//  3. a model is asked in words to go on, and what it repeats is cut out;
+//  4. the answer begins anew, announced by an [EventReset];
+//  5. the call ends with the error and with what arrived, in [Error].Partial.
+//
+// A text is continued only if it is all that was shown, beside thinking before it: a refusal, a tool call, structured output and thinking that
+// broke off are begun anew or given up.
+type Rescue string
+
+// How far to go.
+const (
+	// RescueExact is the default: ways 1 and 2, which show neither a gap nor a word twice.
+	RescueExact Rescue = ""
+	// RescueOff ends the call when the answer breaks off.
+	RescueOff Rescue = "off"
+	// RescueContinue adds way 3. The seam is clean, but the text behind it is another model's idea of what was to come.
+	RescueContinue Rescue = "continue"
+	// RescueReset adds way 4 to 1 and 2, for readers that discard what they have shown at an EventReset.
+	RescueReset Rescue = "reset"
+	// RescueAll allows every way.
+	RescueAll Rescue = "all"
+)
+
+const rescueNames = `"off", "continue", "reset", "all", or none for resumption and prefill`
+
+func (r Rescue) valid() bool {
+	return slices.Contains([]Rescue{RescueExact, RescueOff, RescueContinue, RescueReset, RescueAll}, r)
+}
+
+// rung is one way to go on with an answer that broke off.
+type rung uint8
+
+// The rungs of the ladder, best first.
+const (
+	rungNone    rung = iota // nothing broke off
+	rungResume              // the provider's own resumption
+	rungPrefill             // as a prefill
+	rungTurn                // asked in words
+	rungRestart             // anew
+)
+
+var rungWords = [...]string{"", "resumed by the provider", "continued as a prefill", "continued in a turn of the user's", "begun anew"}
+
+// rescue is what is known of an answer that broke off.
+type rescue struct {
+	from *AnswerWriter // what there is of it
+	text string        // its text, if that can be continued
+	mark string        // from where the provider can resume it, "" if it cannot
+	echo string        // what it then repeats
+	by   *exchange     // where it broke off
+}
+
+// newRescue looks at an answer that broke off, or that its provider ended so that it can be resumed.
+func newRescue(x *exchange, req *ChatRequest) *rescue {
+	r := &rescue{from: x.run.answer, by: x}
+	text, ok := r.from.partialText()
+	if !ok || req.Output.Format != "" {
+		return r
+	}
+	r.text = text
+	decoder, can := x.run.live.resumable()
+	if _, does := x.adapter.(Resumer); !can || !does {
+		return r
+	}
+	if echo, ok := r.from.sinceCheckpoint(); ok {
+		r.mark, r.echo = decoder.Mark(), echo
+	}
+	return r
+}
+
+// goOn looks for another attempt to go on with an answer that broke off. It returns the call's error if there is none: the one that broke the
+// answer, whatever became of the attempts to rescue it.
+func (k *call) goOn(ctx context.Context, e *Error) error {
+	e = k.broken(e)
+	r := k.judge(k.used, e)
+	k.learn(k.used, e, r)
+	if r.verdict == giveUp || r.verdict == stop || e.Kind == KindAnswerTooLarge || k.isSpent() {
+		return k.failed(e)
+	}
+	k.rescue = newRescue(k.used, k.request)
+	k.queue = k.ladder(e, r)
+	if k.climb(ctx, e) == nil {
+		return nil
+	}
+	if ended := contextError(ctx); ended != nil {
+		ended.Phase, ended.Sent, ended.Partial = PhaseMidStream, true, e.Partial
+		e = ended
+	}
+	return k.failed(e)
+}
+
+// resume goes on with an answer that its provider ended in order to be asked for the rest. It reports false if there is no such rest; if it
+// cannot be had, the caller sees the answer as the provider gave it, with a token to go on in its Extra.
+func (k *call) resume(ctx context.Context) bool {
+	x := k.used
+	policy := cmp.Or(k.request.Rescue, k.client.config.Retry.Rescue)
+	if x.run.answer.Stopped().Reason != StopResumable || policy == RescueOff || k.isSpent() {
+		return false
+	}
+	k.rescue = newRescue(x, k.request)
+	if k.rescue.mark == "" {
+		return false
+	}
+	c := x.candidate
+	c.how, c.why = rungResume, "the provider ended its answer to be asked for the rest"
+	k.queue = []candidate{c}
+	return k.climb(ctx, nil) == nil
+}
+
+// climb runs the attempts that are queued to go on with the answer in k.used.
+func (k *call) climb(ctx context.Context, e *Error) error {
+	by := k.used
+	by.finish()
+	k.mu.Lock()
+	k.used, k.last, k.leader, k.over, k.lost, k.parked = nil, e, nil, false, nil, nil
+	k.mu.Unlock()
+	err := k.run(ctx)
+	if err != nil {
+		k.used = by
+	}
+	return err
+}
+
+// ladder lists the ways to go on with an answer, best first.
+func (k *call) ladder(e *Error, r rule) []candidate {
+	policy := cmp.Or(k.request.Rescue, k.client.config.Retry.Rescue)
+	if policy == RescueOff && k.events {
+		return nil
+	}
+	var list []candidate
+	add := func(how rung, candidates ...candidate) {
+		for _, c := range candidates {
+			c.how, c.why = how, rungWords[how]+"; "+c.why
+			list = append(list, c)
+		}
+	}
+	by := k.rescue.by.candidate
+	others := k.candidatesAfter(e, r)
+	if policy != RescueOff {
+		if k.rescue.mark != "" && r.verdict != disableKey && r.verdict != parkKey {
+			add(rungResume, by)
+		}
+		if k.rescue.text != "" {
+			add(rungPrefill, others...)
+		}
+		if k.rescue.text != "" && (policy == RescueContinue || policy == RescueAll) {
+			add(rungTurn, others...)
+		}
+	}
+	if policy == RescueReset || policy == RescueAll || !k.events {
+		add(rungRestart, others...)
+	}
+	return list
+}
+
+// candidatesAfter lists who may go on: those that were not asked yet, then the one whose answer broke off, then those that failed before it.
+func (k *call) candidatesAfter(e *Error, r rule) []candidate {
+	all, _ := k.snapshot().choose()
+	by := k.rescue.by.candidate
+	place := func(c candidate) int {
+		if c.endpoint == by.endpoint {
+			return 1
+		}
+		for _, a := range k.trail.Attempts {
+			if a.Endpoint == c.endpoint.Name && a.Kind != KindLost {
+				return 2
+			}
+		}
+		return 0
+	}
+	if r.verdict == otherModel {
+		all = slices.DeleteFunc(all, func(c candidate) bool {
+			return c.model == by.model && c.endpoint.dialect.Name == by.endpoint.dialect.Name
+		})
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(place(a), place(b)) })
+	return all
+}
+
+// request returns what is asked to go on with the answer. r may be nil.
+func (r *rescue) request(how rung, req *ChatRequest) *ChatRequest {
+	if how != rungPrefill && how != rungTurn {
+		return req
+	}
+	next := *req
+	next.Messages = slices.Clip(req.Messages)
+	said := AssistantText(strings.TrimRightFunc(r.text, unicode.IsSpace))
+	if last := len(req.Messages) - 1; req.Messages[last].Role == RoleAssistant { // the answer was a continuation itself
+		said = follow(req.Messages[last], said.Text())
+		next.Messages = slices.Clip(req.Messages[:last])
+	}
+	next.Messages = append(next.Messages, said)
+	if how == rungTurn {
+		next.Messages = append(next.Messages, UserText(continuePrompt(r.text)))
+	}
+	if next.MaxOutputTokens > 0 {
+		next.MaxOutputTokens = max(next.MaxOutputTokens-r.from.joint.before.plus(r.from.spent()).Output, leastOutput)
+	}
+	return &next
+}
+
+// follow returns a message with a text behind its last part.
+func follow(m Message, text string) Message {
+	parts := slices.Clone(m.Parts)
+	if last, ok := parts[len(parts)-1].(*Text); ok {
+		parts[len(parts)-1] = &Text{Text: last.Text + text}
+	} else {
+		parts = append(parts, &Text{Text: text})
+	}
+	return Message{Role: m.Role, Parts: parts}
+}
+
+const (
+	// leastOutput is the least bound on the rest of an answer; OpenAI's Responses takes none below 16 (unverified).
+	leastOutput = 16
+	// reminder is how much of the end of a text the model is reminded of, in bytes.
+	reminder = 200
+)
+
+// continuePrompt asks a model to go on, in the way that Anthropic's migration guides advise for models without prefill.
+func continuePrompt(text string) string {
+	end := text[max(0, len(text)-reminder):]
+	return "Your previous response was interrupted. It ends with:\n\n" + strings.ToValidUTF8(end, "") +
+		"\n\nContinue from exactly where it stopped, beginning with the very next character. Do not repeat anything, " +
+		"do not comment on the interruption, and do not start over."
+}
+
+// encode encodes the request for one endpoint. r may be nil.
+func (r *rescue) encode(dst []byte, x *exchange, req *ChatRequest) (Encoded, error) {
+	switch x.candidate.how {
+	case rungResume:
+	case rungPrefill:
+		if continues(x) == NoContinuation {
+			return Encoded{}, Unsupported("messages", "this model continues no message of the assistant")
+		}
+		fallthrough
+	default:
+		return x.adapter.Encode(dst, req, x.target)
+	}
+	resumer, ok := x.adapter.(Resumer)
+	if !ok {
+		return Encoded{}, Unsupported("", "this provider resumes no answer")
+	}
+	return resumer.Resume(dst, req, x.target, r.mark)
+}
+
+func continues(x *exchange) Continuation {
+	if c, ok := x.adapter.(Continuer); ok {
+		return c.Continues(x.target)
+	}
+	return NoContinuation
+}
+
+// writer returns where an answer is written: by itself, or behind what there is. r may be nil.
+func (r *rescue) writer(x *exchange, s shows) *AnswerWriter {
+	switch x.candidate.how {
+	case rungNone:
+		return newAnswerWriter(x.adapter, x.target, s)
+	case rungRestart:
+		return r.from.startOver(x.adapter, x.target)
+	}
+	return r.from.goOn(x.adapter, x.target, r.seam(x))
+}
+
+// seam returns what the rest passes through before it is shown.
+func (r *rescue) seam(x *exchange) *seam.Seam {
+	switch x.candidate.how {
+	case rungResume:
+		return seam.Echo(r.echo)
+	case rungTurn:
+		return seam.Overlap(r.text)
+	}
+	sent := strings.TrimRightFunc(r.text, unicode.IsSpace)
+	if continues(x) == ContinuesAnew {
+		return seam.Again(sent, r.text[len(sent):])
+	}
+	return seam.Space(r.text[len(sent):])
+}
+
+// seamError is the error of an attempt whose rest of an answer does not fit what was shown.
+func seamError(err error) *Error {
+	return &Error{Kind: KindMalformed, Phase: PhaseFirstEvent, Message: "the rest of the answer does not fit its beginning", Err: err}
+}
