@@ -11,6 +11,7 @@ import (
 // joint is where the rest of an answer is joined to a beginning that another attempt wrote.
 type joint struct {
 	joined bool
+	mute   bool       // the rest's thinking is no part of the answer: it belongs to the request for the rest
 	block  *block     // the text that broke off; nil once it goes on, or if a text had just ended
 	seam   *seam.Seam // what the next text passes through; nil once it is certain
 	torn   error      // why the rest does not fit
@@ -80,7 +81,7 @@ func (w *AnswerWriter) partialText() (string, bool) {
 }
 
 // goOn returns a writer for the rest of the answer that w holds the beginning of. Its first text goes on where the last one broke off,
-// with what the seam lets through. Thinking is no part of it: it belongs to the request for the rest.
+// with what the seam lets through.
 func (w *AnswerWriter) goOn(a AIServiceAdapter, from Target, s *seam.Seam) *AnswerWriter {
 	n := newAnswerWriter(a, from, w.shows)
 	n.blocks, n.next, n.size = slices.Clone(w.blocks), w.next, w.size
@@ -135,7 +136,7 @@ func (u Usage) plus(v Usage) Usage {
 // voids reports whether a part is written for nothing.
 func (w *AnswerWriter) voids(p Part) bool {
 	_, thinking := p.(*Thinking)
-	return thinking && w.joint.joined
+	return thinking && w.joint.mute
 }
 
 // rejoin lets a text go on where the last one broke off, and ends that one if anything else comes.

@@ -261,6 +261,7 @@ func (d *chatDecoder) choice(c *chatChoice, out *AnswerWriter) error {
 		if e := finishError(d.finished); e != nil {
 			return e
 		}
+		out.Stop(Stop{Reason: finishReason(d.finished), Raw: d.finished}) // finish knows more, when all has come
 	}
 	if isText(c.stop) && d.profile.has(saysStopText) {
 		d.inner.Reset(c.stop)

@@ -243,6 +243,7 @@ func (s *liveStream) advance() *Error {
 	if s.answer.content > before {
 		s.body.moved, s.body.thinking = true, s.answer.thinks()
 	}
+	s.body.stopped = s.answer.Stopped().Reason != ""
 	switch {
 	case s.answer.joint.torn != nil:
 		return seamError(s.answer.joint.torn)
@@ -264,11 +265,15 @@ func (s *liveStream) end() *Error {
 	return &Error{Kind: KindTruncated, Sent: true, Message: "the stream ended without its terminator"}
 }
 
-// broken judges a body that broke off. If the answer was whole by then, it stays so.
+// broken judges a body that broke off, or that stayed open behind its end. If the answer was whole by then, it stays so.
 func (s *liveStream) broken(err error) *Error {
 	ended := s.ended()
-	if ended == nil && s.end() == nil {
+	switch {
+	case ended == nil && s.end() == nil:
 		s.answer.Note("the connection broke behind the end of the answer")
+		return nil
+	case ended != nil && ended.Kind == KindStalled && s.body.stopped && s.end() == nil:
+		s.answer.Note("the stream stayed open behind the end of the answer")
 		return nil
 	}
 	return bodyFailure(ended, err, PhaseMidStream)

@@ -37,6 +37,7 @@ const (
 	stepHeaders              // from when the request is written
 	stepContent              // until the first content; the wait for the headers counts
 	stepBetween              // from one piece of content to the next
+	stepEnd                  // from the stop reason to the end
 	stepFinished             // nothing any more
 )
 
@@ -86,7 +87,19 @@ func (c *clock) content(thinking bool) {
 	}
 }
 
+// stopped notes that the model has said why it stopped: nothing of the answer can be missing, and what may still come, such as the count of
+// tokens, is not waited for long.
+func (c *clock) stopped() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.step != stepEnd {
+		c.step, c.waited, c.limit = stepEnd, 0, endPatience
+	}
+}
+
 const (
+	// endPatience is how long an answer whose stop reason came is waited for to end.
+	endPatience = time.Second
 	// minStall and maxStall bound the default of Timeouts.BetweenContent, a quarter of the time that the call has left.
 	minStall = 2 * time.Second
 	maxStall = 15 * time.Second
@@ -190,14 +203,18 @@ type timedBody struct {
 	clock    *clock
 	moved    bool // content came since the last read
 	thinking bool // it was thinking that goes on
+	stopped  bool // the model has said why it stopped
 	whole    bool // the answer is not streamed: all but white space is content
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
-	if b.moved {
-		b.moved = false
+	switch {
+	case b.stopped:
+		b.clock.stopped()
+	case b.moved:
 		b.clock.content(b.thinking)
 	}
+	b.moved = false
 	b.clock.wait()
 	n, err := b.ReadCloser.Read(p)
 	b.clock.done()

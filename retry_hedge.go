@@ -50,10 +50,7 @@ func (k *call) hedge(ctx context.Context, x *exchange) {
 	}
 	c, ok := k.reserve(ctx, x)
 	if !ok {
-		if !x.run.late && len(k.queue) > 0 {
-			x.run.late = true
-			x.run.hedge.Reset((latePoints - 1) * x.run.after)
-		}
+		k.putOff(x)
 		k.mu.Unlock()
 		return
 	}
@@ -75,6 +72,14 @@ func (k *call) reserve(ctx context.Context, x *exchange) (candidate, bool) {
 		}
 	}
 	return candidate{}, false
+}
+
+// putOff waits for the moment from which a reserve may come from elsewhere, as none is left beside x. k.mu is held.
+func (k *call) putOff(x *exchange) {
+	if !x.run.late && len(k.queue) > 0 {
+		x.run.late = true
+		x.run.hedge.Reset(latePoints*x.run.after - time.Since(x.run.begun))
+	}
 }
 
 // runReserves runs a reserve, and the next one at once if it fails while the attempt that is late still waits.
@@ -102,6 +107,7 @@ func (k *call) runReserves(ctx context.Context, late *exchange, c candidate) {
 				k.mu.Unlock()
 				continue
 			}
+			k.putOff(late)
 		}
 		done = true
 		k.reserves--
@@ -115,8 +121,6 @@ func (k *call) runReserves(ctx context.Context, late *exchange, c candidate) {
 func (k *call) tryReserve(ctx context.Context, c candidate) (x *exchange, more bool) {
 	x, err := k.encode(ctx, c)
 	if err != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
 		return nil, k.unsendable(c, err) == nil
 	}
 	e := k.attempt(ctx, x, first)

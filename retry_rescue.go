@@ -69,11 +69,12 @@ type rescue struct {
 // newRescue looks at an answer that broke off, or that its provider ended so that it can be resumed.
 func newRescue(x *exchange, req *ChatRequest) *rescue {
 	r := &rescue{from: x.run.answer, by: x}
-	text, ok := r.from.partialText()
-	if !ok || req.Output.Format != "" {
-		return r
+	if req.Output.Format != "" && !r.from.IsDone() {
+		return r // half a document is nobody's to complete
 	}
-	r.text = text
+	if text, ok := r.from.partialText(); ok {
+		r.text = text
+	}
 	decoder, can := x.run.live.resumable()
 	if _, does := x.adapter.(Resumer); !can || !does {
 		return r
@@ -118,7 +119,7 @@ func (k *call) resume(ctx context.Context) bool {
 		return false
 	}
 	c := x.candidate
-	c.how, c.why = rungResume, "the provider ended its answer to be asked for the rest"
+	c.how, c.why = rungResume, rungWords[rungResume]+", which ended its answer to be asked for the rest; "+x.endpoint.place()
 	k.queue = []candidate{c}
 	return k.climb(ctx, nil) == nil
 }
@@ -150,11 +151,10 @@ func (k *call) ladder(e *Error, r rule) []candidate {
 			list = append(list, c)
 		}
 	}
-	by := k.rescue.by.candidate
 	others := k.candidatesAfter(e, r)
 	if policy != RescueOff {
-		if k.rescue.mark != "" && r.verdict != disableKey && r.verdict != parkKey {
-			add(rungResume, by)
+		if k.rescue.mark != "" {
+			add(rungResume, k.only(others)...)
 		}
 		if k.rescue.text != "" {
 			add(rungPrefill, others...)
@@ -167,6 +167,15 @@ func (k *call) ladder(e *Error, r rule) []candidate {
 		add(rungRestart, others...)
 	}
 	return list
+}
+
+// only returns the candidate whose answer broke off.
+func (k *call) only(candidates []candidate) []candidate {
+	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.endpoint == k.rescue.by.endpoint })
+	if i < 0 {
+		return nil
+	}
+	return candidates[i : i+1]
 }
 
 // candidatesAfter lists who may go on: those that were not asked yet, then the one whose answer broke off, then those that failed before it.
@@ -275,7 +284,9 @@ func (r *rescue) writer(x *exchange, s shows) *AnswerWriter {
 	case rungRestart:
 		return r.from.startOver(x.adapter, x.target)
 	}
-	return r.from.goOn(x.adapter, x.target, r.seam(x))
+	w := r.from.goOn(x.adapter, x.target, r.seam(x))
+	w.joint.mute = x.candidate.how != rungResume
+	return w
 }
 
 // seam returns what the rest passes through before it is shown.

@@ -27,6 +27,8 @@ const (
 	NoTerminator Fault = "no terminator"
 	// NoDone leaves out the [DONE] of Chat Completions alone, as some servers do.
 	NoDone Fault = "no done"
+	// StayOpen is NoDone, and the stream stays open behind its last event.
+	StayOpen Fault = "stay open"
 	// ErrorInStream sends Reply.Error, Overloaded if none, as an event of the stream, and ends it.
 	ErrorInStream Fault = "error in stream"
 	// Failed is what Responses has besides: the answer itself says that it failed. Elsewhere it is ErrorInStream.

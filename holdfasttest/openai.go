@@ -127,6 +127,7 @@ func (o openAI) read(s *Server, r *http.Request, body []byte) (*ask, *problem) {
 	case r.Method != http.MethodPost:
 		return nil, &problem{status: 405, kind: invalidRequest, message: fmt.Sprintf("Not allowed to %s on %s.", r.Method, r.URL.Path)}
 	case r.URL.Path == "/v1/chat/completions":
+	case o.local && (r.URL.Path == "/chat/completions" || r.URL.Path == "/beta/chat/completions"): // DeepSeek's
 	case o.local:
 		return nil, &problem{status: 404, bare: "404 page not found"}
 	case r.URL.Path == "/v1/responses":

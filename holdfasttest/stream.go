@@ -58,7 +58,7 @@ func (pl *player) play(events []event) bool {
 		return false
 	}
 	for i, ev := range events {
-		if pl.a.Fault == NoTerminator && ev.part >= terminator || pl.a.Fault == NoDone && ev.part == done {
+		if pl.a.Fault == NoTerminator && ev.part >= terminator || (pl.a.Fault == NoDone || pl.a.Fault == StayOpen) && ev.part == done {
 			continue
 		}
 		if ev.part != frame && pl.due(ev) && pl.strike() {
@@ -125,6 +125,10 @@ func (pl *player) end() {
 		_ = pl.zip.Close() // an error is the client's leaving, which finish sees
 	}
 	pl.x.finish(nil)
+	if pl.a.Fault == StayOpen {
+		pl.x.flush()
+		<-pl.x.r.Context().Done()
+	}
 }
 
 // send writes one event and flushes it.
