@@ -114,8 +114,10 @@ func (k *call) advance() *Error {
 	return k.used.run.live.advance()
 }
 
-// handOver ends an answer that is whole or broke off. It reports whether another attempt goes on with it.
+// handOver ends an answer that is whole or broke off. It reports whether another attempt goes on with it. What came second may still be on
+// its way out: it is waited for, since from here on one goroutine has the call to itself again.
 func (k *call) handOver(ctx context.Context, e *Error) (goesOn bool, err error) {
+	k.settle()
 	if e != nil {
 		err = k.goOn(ctx, e)
 		return err == nil, err

@@ -22,7 +22,8 @@ const (
 	// idleConnsPerHost keeps connections of busy services alive; net/http's own default of 2 makes them reconnect.
 	idleConnsPerHost = 100
 	idleConnTimeout  = 90 * time.Second
-	// pingAfter is how long an HTTP/2 connection may be silent before a ping asks whether the peer is still there.
+	// pingAfter is how long an HTTP/2 connection may be silent before a ping asks whether the peer is still there, and how long it may
+	// take none of what is written to it: a peer that only sends answers no ping's absence.
 	pingAfter = 15 * time.Second
 	// maxCAFile bounds what is read of a file of certificate authorities.
 	maxCAFile = 1 << 20
@@ -47,7 +48,7 @@ func (e *Endpoint) newTransport(c *Config) (*http.Transport, error) {
 		ForceAttemptHTTP2:      true,
 		ReadBufferSize:         ioBuffer,
 		WriteBufferSize:        ioBuffer,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, WriteByteTimeout: pingAfter},
 		OnProxyConnectResponse: proxyAnswered,
 	}
 	switch e.Proxy {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -18,6 +19,8 @@ var errBefore = errors.New("the attempt before failed")
 //
 // sending is called when the wait is over.
 func (x *exchange) repeat(ctx context.Context, wait time.Duration, sending func()) (*http.Response, error) {
+	// Headers may leave before any of the body does.
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.sent.Store(true) }})
 	req, err := x.request(ctx)
 	if err != nil {
 		return nil, err

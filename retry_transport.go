@@ -134,7 +134,7 @@ var textKinds = []struct {
 	{text: "REFUSED_STREAM", kind: KindReset},
 	{text: "ENHANCE_YOUR_CALM", kind: KindRateLimit},
 	{text: "stream error", kind: KindReset},
-	{text: "server sent GOAWAY", kind: KindReset},
+	{text: "GOAWAY", kind: KindReset},
 	{text: "client connection lost", kind: KindReset},
 	{text: "client conn could not be established", kind: KindReset},
 	{text: "server closed idle connection", kind: KindReset},

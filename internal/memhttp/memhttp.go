@@ -76,6 +76,17 @@ func (n *Network) Listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// ListenTLS is like Listen for connections over TLS, with a certificate of the network's authority and the protocols that ALPN may
+// choose from, such as "h2".
+func (n *Network) ListenTLS(addr string, protocols ...string) (net.Listener, error) {
+	l, err := n.Listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	conf := &tls.Config{GetCertificate: n.trust().certificate, MinVersion: tls.VersionTLS12, NextProtos: protocols}
+	return tls.NewListener(l, conf), nil
+}
+
 // Dial connects to host:port. It has the shape of http.Transport.DialContext and fails with the errors of the net package.
 func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)

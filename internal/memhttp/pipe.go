@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// window is how many bytes one side may send before the other reads.
-const window = 64 << 10
+// window is how many bytes one side may send before the other reads: as with TCP, more than HTTP/2's own first window of 64 KiB.
+const window = 128 << 10
 
 // conn is one end of a connection that behaves like TCP: what was written stays readable after an orderly close, and
 // SetLinger(0) before Close makes it a reset.
