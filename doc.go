@@ -33,6 +33,9 @@
 // Every failure has a [Kind], by its meaning and not by its status, and every kind has one verdict: repeat, go elsewhere, or give
 // up. The end of a body is not success: only the protocol's own evidence is.
 //
+// Nothing is shown before an answer's first visible content, and until then failures are handled unseen. What breaks off after it goes on
+// as far as [Rescue] allows, and [Timeouts] bound every silence.
+//
 // # Who is asking
 //
 // [Signing] signs requests for gateways that demand it, and [Verifier] is the gateway's half. A [Secret] cannot be printed.

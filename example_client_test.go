@@ -189,3 +189,37 @@ func ExampleWithClientCountry() {
 	// "SE": direct, serves every country but CN; tier 0
 	// "": gateway, fallback for an unknown country; tier 0
 }
+
+// Claude breaks off in the middle of its answer. The reader below can take back what it has shown, and says so with Rescue; so the answer
+// begins anew at OpenAI. Without, the loop would end with the error and what arrived.
+func ExampleRescue() {
+	client, claude, openai, stop := twoProviders()
+	defer stop()
+	claude.Script(holdfasttest.Reply{Text: "Because air scatters blue light most.", Fault: holdfasttest.CutRST, After: 3})
+	openai.Script(holdfasttest.Reply{Text: "Air scatters blue light most."})
+
+	shown := ""
+	for event, err := range client.Stream(context.Background(), &holdfast.ChatRequest{
+		Model:    "smart",
+		Messages: holdfast.Ask("Why is the sky blue?"),
+		Rescue:   holdfast.RescueReset,
+	}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch event.Type {
+		case holdfast.EventText:
+			shown += event.Delta
+		case holdfast.EventReset:
+			fmt.Printf("%q is taken back; %s begins anew\n", shown, event.Response.Endpoint)
+			shown = ""
+		case holdfast.EventHop:
+			fmt.Printf("%s goes on\n", event.Response.Endpoint)
+		}
+	}
+	fmt.Println(shown)
+	// Output:
+	// "Because air scatters " is taken back; openai begins anew
+	// Air scatters blue light most.
+}
