@@ -613,3 +613,28 @@ func TestUnknownRescue(t *testing.T) {
 		t.Errorf("got %v, want the field of the configuration named", err)
 	}
 }
+
+// What an endpoint was sent of the broken answer, and quotes in its refusal to go on with it, is in no error and in no Trail.
+func TestRescueQuotesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		s := speakerOf("claude+prefill")
+		const secret = "The patient's name is Maija Meikäläinen, born in Turku."
+		quote, _ := json.Marshal("messages.1: cannot go on behind " + secret)
+		h.endpoint("a", s, holdfasttest.Reply{Chunks: []string{secret, " And more"}, Fault: holdfasttest.CutFIN, After: 1},
+			holdfasttest.Reply{Status: 400, Body: `{"type":"error","error":{"type":"invalid_request_error","message":` + string(quote) + `}}`})
+		text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Who is it?")}))
+		var e *holdfast.Error
+		if !errors.As(err, &e) || text != secret || len(e.Trail.Attempts) != 2 {
+			t.Fatalf("got %q, %v, want a broken answer and one attempt to rescue it", text, err)
+		}
+		stored, _ := json.Marshal(e)
+		for what, printed := range map[string]string{"error": err.Error(), "Trail": e.Trail.String(), "JSON": string(stored)} {
+			if strings.Contains(printed, "Maija") || strings.Contains(printed, "Turku") {
+				t.Errorf("the %s quotes the answer: %s", what, printed)
+			}
+		}
+	})
+}

@@ -16,10 +16,16 @@ const (
 	maxRequestID = 128
 )
 
-// clean says with whom an exchange failed, and takes out of the error whatever quotes a key or the request.
+// clean says with whom an exchange failed, and takes out of the error whatever quotes a key, the request or the answer.
 func (k *call) clean(x *exchange, e *Error) {
 	e.Endpoint, e.Provider, e.Model = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model
 	secrets, sent := x.credentials.confidential, k.request.texts()
+	if k.rescue != nil {
+		sent = append(sent, k.rescue.text) // it was sent as what the assistant had said
+	}
+	if x.run.answer != nil {
+		sent = x.run.answer.Response().Message.Parts.appendTexts(sent)
+	}
 	e.Message = scrub.Clean(e.Message, maxMessage, secrets, sent)
 	e.Type, e.Code = scrub.Clean(e.Type, maxCode, secrets, sent), scrub.Clean(e.Code, maxCode, secrets, sent)
 	e.RequestID = scrub.Clean(e.RequestID, maxRequestID, secrets, nil)
