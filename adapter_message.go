@@ -575,8 +575,8 @@ type Event struct {
 	Part Part
 	// Usage is set on EventUsage: the count so far.
 	Usage *Usage
-	// Response is set on EventStart, EventHop and the EventReset of a new beginning (what is known so far: where it comes from), and on
-	// EventEnd: the whole answer, with its Trail.
+	// Response is set on EventStart, EventHop and the EventReset of a new beginning: what is known so far, that is where it comes from, and
+	// the Trail until then. On EventEnd it is the whole answer.
 	Response *ChatResponse
 }
 

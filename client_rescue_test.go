@@ -577,7 +577,7 @@ func TestCancelledDuringRescue(t *testing.T) {
 		if !errors.As(err, &e) || !errors.Is(err, context.Canceled) || e.Partial.Text() != text || text == "" {
 			t.Errorf("got %q, %v", text, err)
 		}
-		if got := trailInWords(e.Trail); got != "a truncated, b (continued as a prefill) canceled" {
+		if got := trailInWords(e.Trail); got != "a truncated, b (to continue it as a prefill) canceled" {
 			t.Errorf("got the Trail %s", got)
 		}
 	})
@@ -635,6 +635,51 @@ func TestRescueQuotesNothing(t *testing.T) {
 			if strings.Contains(printed, "Maija") || strings.Contains(printed, "Turku") {
 				t.Errorf("the %s quotes the answer: %s", what, printed)
 			}
+		}
+	})
+}
+
+// A reserve that cannot carry the request is passed over, and the attempt that is late is waited for.
+func TestReserveCannotCarry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude+prefill"), holdfasttest.Reply{Text: sixty, BeforeFirst: 10 * time.Second})
+		b := h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{})
+		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?"), TopK: 5}))
+		if err != nil || text != sixty || len(b.Requests()) != 0 {
+			t.Fatalf("got %q, %v, want the answer that was late", text, err)
+		}
+		if skipped := answer.Trail.Skipped; len(skipped) != 1 || !strings.Contains(skipped[0].Why, "top_k") {
+			t.Errorf("got %v, want why b was passed over", skipped)
+		}
+	})
+}
+
+// A reserve that came second, and whose transport is slow to notice, has no part in what goes on when the answer breaks off.
+func TestLateLoser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		s := speakerOf("claude+prefill")
+		h.endpoint("a", s, holdfasttest.Reply{Text: sixty, BeforeFirst: 400 * time.Millisecond, Fault: holdfasttest.CutRST, After: 3})
+		h.endpoint("b", s, holdfasttest.Reply{Text: sixty})
+		h.endpoint("c", s, holdfasttest.Reply{Text: sixty, BeforeFirst: 600 * time.Millisecond})
+		h.conf.Timeouts.Hedge = 300 * time.Millisecond
+		h.conf.WrapTransport = func(name string, base http.RoundTripper) http.RoundTripper {
+			if name != "b" {
+				return base
+			}
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(300 * time.Millisecond)
+				return base.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+			})
+		}
+		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+		if err != nil || text != sixty || answer.Text() != sixty {
+			t.Errorf("got %q, %v, want it once", text, err)
 		}
 	})
 }

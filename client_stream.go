@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/sse"
@@ -126,10 +127,14 @@ func (k *call) handOver(ctx context.Context, e *Error) (goesOn bool, err error) 
 	return k.resume(ctx), nil
 }
 
-// whence is what is known of an answer at its beginning.
+// whence is what is known of an answer, and of the way to it, at its beginning.
 func (k *call) whence() *ChatResponse {
 	start := *k.used.run.answer.Response()
 	start.Message.Parts = nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	start.Trail = k.trail
+	start.Trail.Attempts = slices.Clone(k.trail.Attempts) // the entries of attempts under way still change
 	return &start
 }
 

@@ -385,7 +385,7 @@ func trailInWords(trail holdfast.Trail) string {
 			if _, last, more := strings.Cut(how, "; "); more {
 				how = last
 			}
-			if strings.Contains(how, "continued") || strings.Contains(how, "resumed") || strings.Contains(how, "anew") {
+			if strings.HasPrefix(how, "to ") {
 				words[i] = a.Endpoint + " (" + how + ") " + cmp.Or(string(a.Kind), "answered")
 			}
 		}

@@ -175,12 +175,13 @@ type candidate struct {
 	model    string
 	rank     countryRank
 	how      rung // how it would go on with an answer that broke off
+	failed   bool // it has failed the call before
 	why      string
 }
 
-// equals reports whether two candidates are as good as each other: of the same tier, rank and way to go on.
+// equals reports whether two candidates are as good as each other: of the same tier, rank and way to go on, and both failed before or neither.
 func (c candidate) equals(other candidate) bool {
-	return c.endpoint.tier() == other.endpoint.tier() && c.rank == other.rank && c.how == other.how
+	return c.endpoint.tier() == other.endpoint.tier() && c.rank == other.rank && c.how == other.how && c.failed == other.failed
 }
 
 // countryRank orders endpoints by what they say of the client's country.

@@ -55,7 +55,8 @@ const (
 	rungRestart             // anew
 )
 
-var rungWords = [...]string{"", "resumed by the provider", "continued as a prefill", "continued in a turn of the user's", "begun anew"}
+// rungWords say what an attempt is to do.
+var rungWords = [...]string{"", "to resume the answer", "to continue it as a prefill", "to continue it in a turn of the user's", "to begin anew"}
 
 // rescue is what is known of an answer that broke off.
 type rescue struct {
@@ -119,7 +120,7 @@ func (k *call) resume(ctx context.Context) bool {
 		return false
 	}
 	c := x.candidate
-	c.how, c.why = rungResume, rungWords[rungResume]+", which ended its answer to be asked for the rest; "+x.endpoint.place()
+	c.how, c.why = rungResume, rungWords[rungResume]+", which the provider ended to be asked for the rest; "+x.endpoint.place()
 	k.queue = []candidate{c}
 	return k.climb(ctx, nil) == nil
 }
@@ -199,6 +200,9 @@ func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 		})
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(place(a), place(b)) })
+	for i := range all {
+		all[i].failed = place(all[i]) > 0
+	}
 	return all
 }
 

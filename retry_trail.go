@@ -85,6 +85,16 @@ func skippedInWords(skipped []Skip) string {
 	return strings.Join(words, "; ")
 }
 
+// maxOutcome bounds an outcome in the table, in bytes; the Attempt has it whole.
+const maxOutcome = 100
+
+func shortened(text string) string {
+	if len(text) <= maxOutcome {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxOutcome], "") + "…"
+}
+
 // String tells the Trail as a small table, a line for each attempt and each endpoint that was passed over.
 func (t Trail) String() string {
 	var b strings.Builder
@@ -96,7 +106,7 @@ func (t Trail) String() string {
 	for i, a := range t.Attempts {
 		outcome := "answered"
 		if a.Kind != "" {
-			outcome = a.Error
+			outcome = shortened(a.Error)
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, a.Endpoint, a.Model, outcome, a.Duration.Round(100*time.Microsecond), a.Why)
 	}

@@ -145,7 +145,12 @@ func loopback(d Dialect, start func(*httptest.Server)) *Server {
 	h.Config.Protocols = memhttp.Protocols()
 	start(h)
 	s.URL, s.client = h.URL, h.Client
-	s.shut = func() { h.CloseClientConnections(); cancel(); h.Close() }
+	s.shut = func() {
+		_ = h.Listener.Close() // first: from now on nobody is answered any more
+		h.CloseClientConnections()
+		cancel()
+		h.Close()
+	}
 	if cert := h.Certificate(); cert != nil {
 		pool := x509.NewCertPool()
 		pool.AddCert(cert)
