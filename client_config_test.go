@@ -74,6 +74,7 @@ func TestConfigFaults(t *testing.T) {
 		{"no such CA file", endpoint(`,"ca_file":"/nowhere/ca.pem"`), "endpoints[0].ca_file"},
 		{"not a proxy", endpoint(`,"proxy":"example.com:3128"`), "endpoints[0].proxy"},
 		{"a negative timeout", endpoint(`,"timeouts":{"connect":"-1s"}`), "endpoints[0].timeouts.connect"},
+		{"a negative bound on silence", endpoint(`,"timeouts":{"between_content":"-1s"}`), "endpoints[0].timeouts.between_content"},
 		{"a bare number as a duration", `{"timeout":30,"endpoints":[{"name":"a","provider":"ollama"}]}`, "timeout"},
 		{"a negative total", `{"timeout":"-5s","endpoints":[{"name":"a","provider":"ollama"}]}`, "timeout"},
 		{"negative attempts", `{"retry":{"max_attempts":-1},"endpoints":[{"name":"a","provider":"ollama"}]}`, "retry.max_attempts"},
@@ -123,7 +124,9 @@ func TestLoadConfig(t *testing.T) {
 	file := `{
 		"geoip": "GeoLite2-Country.mmdb",
 		"fallback": "gateway",
-		"timeout": "90s",
+		"timeout": "90s", "unary": true,
+		"retry": {"max_attempts": 3, "no_hedge": true, "rescue": "reset", "policy_elsewhere": true},
+		"timeouts": {"headers": "1s", "hedge": "2s", "first_content": "3s", "between_content": "4s", "total": "5s"},
 		"endpoints": [
 			{"name": "gateway", "provider": "claude", "url": "https://hk-gateway.example.com/claude", "countries": ["CN"],
 				"signing": {"client_id": "client1", "secret": "env:HOLDFAST_TEST_KEY"}},
@@ -142,6 +145,13 @@ func TestLoadConfig(t *testing.T) {
 	if conf.Timeout != 90*time.Second || len(conf.Endpoints) != 3 || conf.Endpoints[1].Timeouts.Connect != 2*time.Second ||
 		conf.Endpoints[1].Models["smart"] != "claude-opus-5-5" || conf.Endpoints[0].Signing.ClientID != "client1" {
 		t.Errorf("got %+v", conf)
+	}
+	wantRetry := holdfast.RetryPolicy{MaxAttempts: 3, NoHedge: true, Rescue: holdfast.RescueReset, PolicyElsewhere: true}
+	wantTimeouts := holdfast.Timeouts{
+		Headers: time.Second, Hedge: 2 * time.Second, FirstContent: 3 * time.Second, BetweenContent: 4 * time.Second, Total: 5 * time.Second,
+	}
+	if !conf.Unary || conf.Retry != wantRetry || conf.Timeouts != wantTimeouts {
+		t.Errorf("got %+v and %+v, want %+v and %+v", conf.Retry, conf.Timeouts, wantRetry, wantTimeouts)
 	}
 	if _, err := holdfast.New(conf); err != nil {
 		t.Errorf("New refuses what LoadConfig took: %v", err)
