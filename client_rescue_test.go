@@ -683,3 +683,19 @@ func TestLateLoser(t *testing.T) {
 		}
 	})
 }
+
+// A tier is left only when it cannot help: the endpoint that broke off is asked before the one of the next tier, which was not asked yet.
+func TestRescueStaysInItsTier(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude+prefill"), holdfasttest.Reply{Text: sixty, Fault: holdfasttest.CutFIN, After: 10}, holdfasttest.Reply{Text: sixty})
+		h.endpoint("b", speakerOf("local+prefill"), holdfasttest.Reply{Text: sixty})
+		h.conf.Endpoints[1].Local = true
+		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+		if err != nil || text != sixty || answer.Endpoint != "a" {
+			t.Errorf("got %q from %v, %v, want all of it from a", text, answer, err)
+		}
+	})
+}

@@ -179,7 +179,8 @@ func (k *call) only(candidates []candidate) []candidate {
 	return candidates[i : i+1]
 }
 
-// candidatesAfter lists who may go on: those that were not asked yet, then the one whose answer broke off, then those that failed before it.
+// candidatesAfter lists who may go on, tier by tier: those that were not asked yet, then the one whose answer broke off, then those that
+// failed before it.
 func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 	all, _ := k.snapshot().choose()
 	by := k.rescue.by.candidate
@@ -199,7 +200,9 @@ func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 			return c.model == by.model && c.endpoint.dialect.Name == by.endpoint.dialect.Name
 		})
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()), cmp.Compare(place(a), place(b)))
+	})
 	for i := range all {
 		all[i].failed = place(all[i]) > 0
 	}
