@@ -190,12 +190,13 @@ func ExampleWithClientCountry() {
 	// "": gateway, fallback for an unknown country; tier 0
 }
 
-// Claude breaks off in the middle of its answer. The reader below can take back what it has shown, and says so with Rescue; so the answer
-// begins anew at OpenAI. Without, the loop would end with the error and what arrived.
+// Claude breaks off in the middle of its answer, and has no credit for another. The reader below can take back what it has shown, and says so
+// with Rescue; so the answer begins anew at OpenAI. Without, the loop would end with the error and what arrived.
 func ExampleRescue() {
 	client, claude, openai, stop := twoProviders()
 	defer stop()
 	claude.Script(holdfasttest.Reply{Text: "Because air scatters blue light most.", Fault: holdfasttest.CutRST, After: 3})
+	claude.Always(holdfasttest.Reply{Error: holdfasttest.SpendLimit})
 	openai.Script(holdfasttest.Reply{Text: "Air scatters blue light most."})
 
 	shown := ""

@@ -95,7 +95,7 @@ const first time.Duration = -1
 // attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answers: all of it was read, or
 // of a stream the first visible content.
 func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Error {
-	own := k.enter(ctx, x)
+	own := k.enter(ctx, x, max(0, wait))
 	var (
 		resp *http.Response
 		err  error
@@ -111,13 +111,13 @@ func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Er
 	return failure
 }
 
-// enter begins an attempt: its context, its clock and its entry in the Trail.
-func (k *call) enter(ctx context.Context, x *exchange) context.Context {
+// enter begins an attempt, which is sent after a wait: its context, its clock and its entry in the Trail.
+func (k *call) enter(ctx context.Context, x *exchange, wait time.Duration) context.Context {
 	limits := x.endpoint.limits
 	release := context.CancelFunc(nil)
 	if limits.Total > 0 {
 		late := &clockError{KindAttemptTimeout, fmt.Sprintf("the attempt took longer than %s", limits.Total)}
-		ctx, release = context.WithTimeoutCause(ctx, limits.Total, late)
+		ctx, release = context.WithTimeoutCause(ctx, wait+limits.Total, late)
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	if release != nil {

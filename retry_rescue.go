@@ -179,29 +179,40 @@ func (k *call) only(candidates []candidate) []candidate {
 	return candidates[i : i+1]
 }
 
+// maxFailures is how often an endpoint may fail a call before one of another tier is asked to go on.
+const maxFailures = 2
+
 // candidatesAfter lists who may go on, tier by tier: those that were not asked yet, then the one whose answer broke off, then those that
-// failed before it.
+// failed before it. Who failed too often comes behind all others, lest a tier that breaks every answer uses up the attempts.
 func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 	all, _ := k.snapshot().choose()
 	by := k.rescue.by.candidate
-	place := func(c candidate) int {
-		if c.endpoint == by.endpoint {
-			return 1
-		}
+	failures := func(c candidate) (n int) {
 		for _, a := range k.trail.Attempts {
 			if a.Endpoint == c.endpoint.Name && a.Kind != KindLost {
-				return 2
+				n++
 			}
+		}
+		return n
+	}
+	place := func(c candidate) int {
+		switch n := failures(c); {
+		case c.endpoint == by.endpoint:
+			return 1
+		case n > 0:
+			return 2
 		}
 		return 0
 	}
+	worn := func(c candidate) int { return min(failures(c)/maxFailures, 1) }
 	if r.verdict == otherModel {
 		all = slices.DeleteFunc(all, func(c candidate) bool {
 			return c.model == by.model && c.endpoint.dialect.Name == by.endpoint.dialect.Name
 		})
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()), cmp.Compare(place(a), place(b)))
+		return cmp.Or(cmp.Compare(worn(a), worn(b)), cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()),
+			cmp.Compare(place(a), place(b)))
 	})
 	for i := range all {
 		all[i].failed = place(all[i]) > 0
