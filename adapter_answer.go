@@ -386,7 +386,9 @@ func (w *AnswerWriter) close() {
 	w.endJoint()
 	calls := false
 	for _, b := range w.blocks {
-		b.cut = b.cut || !b.ended && b.text.Len() == 0 && cutShort(w.response.Stop.Reason)
+		if !b.ended { // what ended is shared with other attempts to go on
+			b.cut = b.cut || b.text.Len() == 0 && cutShort(w.response.Stop.Reason)
+		}
 		w.end(b)
 		c, ok := b.part.(*ToolCall)
 		calls = calls || ok && !c.Incomplete

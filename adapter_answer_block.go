@@ -85,13 +85,13 @@ func (w *AnswerWriter) write(t EventType, piece []byte) {
 	if len(piece) == 0 || w.done {
 		return
 	}
-	w.keep(len(piece))
 	w.content++
 	if t == EventText && w.joint.seam != nil {
 		if piece = w.takeSeam(piece); len(piece) == 0 {
-			return
+			return // it holds no more than what was counted before
 		}
 	}
+	w.keep(len(piece))
 	delta := w.open.text.Append(piece)
 	if delta == "" || w.open.void {
 		return

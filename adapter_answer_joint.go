@@ -30,7 +30,8 @@ type mark struct {
 // [Resumable] calls it whenever the decoder's mark changes.
 func (w *AnswerWriter) Checkpoint() {
 	open := cmp.Or(w.open, w.joint.block)
-	w.mark = mark{set: w.joint.seam == nil, open: open, next: w.next}
+	calling := slices.ContainsFunc(w.blocks, func(b *block) bool { return !b.ended && b != open })
+	w.mark = mark{set: w.joint.seam == nil && !calling, open: open, next: w.next}
 	if open == nil {
 		return
 	}
@@ -80,16 +81,28 @@ func (w *AnswerWriter) partialText() (string, bool) {
 	return text.String(), strings.TrimSpace(text.String()) != ""
 }
 
+// appendTexts adds the texts of the answer as far as they have come, arguments of tool calls included.
+func (w *AnswerWriter) appendTexts(all []string) []string {
+	for _, b := range w.blocks {
+		all = append(Parts{b.part}.appendTexts(all), b.text.String())
+	}
+	return all
+}
+
 // goOn returns a writer for the rest of the answer that w holds the beginning of. Its first text goes on where the last one broke off,
 // with what the seam lets through.
 func (w *AnswerWriter) goOn(a AIServiceAdapter, from Target, s *seam.Seam) *AnswerWriter {
 	n := newAnswerWriter(a, from, w.shows)
 	n.blocks, n.next, n.size = slices.Clone(w.blocks), w.next, w.size
 	n.joint = joint{joined: true, seam: s, before: w.joint.before.plus(w.spent())}
+	n.mark = w.mark
 	if i := len(n.blocks) - 1; i >= 0 {
 		if last := n.blocks[i]; !last.ended {
 			n.joint.block = &block{index: last.index, part: last.snapshot(), text: last.text.Fork()}
 			n.blocks[i] = n.joint.block
+			if n.mark.open == last {
+				n.mark.open = n.joint.block
+			}
 		}
 	}
 	return n

@@ -170,6 +170,7 @@ type liveStream struct {
 	limit   int
 	ended   func() *Error // the error of the attempt's context, nil while it goes on
 	held    []Event       // what came before the first visible content
+	goesOn  bool          // content came behind a stop reason, which therefore says nothing: some servers send one with each piece
 }
 
 func newLiveStream(ctx context.Context, d StreamDecoder, w *AnswerWriter, body *timedBody, content io.Reader, limit int) *liveStream {
@@ -243,14 +244,15 @@ func (s *liveStream) advance() *Error {
 	case f.Partial && !wholeFrame(f.Data):
 		return s.end()
 	}
-	before := s.answer.content
+	before, stopped := s.answer.content, s.answer.Stopped().Reason != ""
 	if err := s.decoder.Decode(Frame{Event: f.Event, Data: f.Data}, s.answer); err != nil {
 		return asError(err, PhaseMidStream)
 	}
 	if s.answer.content > before {
 		s.body.moved, s.body.thinking = true, s.answer.thinks()
+		s.goesOn = s.goesOn || stopped
 	}
-	s.body.stopped = s.answer.Stopped().Reason != ""
+	s.body.stopped = s.answer.Stopped().Reason != "" && !s.goesOn
 	switch {
 	case s.answer.joint.torn != nil:
 		return seamError(s.answer.joint.torn)

@@ -252,7 +252,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (k *call) unsendable(c candidate, err error) *Error {
 	e := ownError(err, KindUnsupported)
 	if _, ours := errors.AsType[*Error](err); !ours {
-		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.request.texts())
+		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.texts(nil))
 	}
 	e.Endpoint, e.Provider, e.Model, e.Phase = c.endpoint.Name, c.endpoint.dialect.Name, c.model, PhaseBeforeSend
 	if e.Kind == KindInvalid && k.rescue == nil {
@@ -383,7 +383,7 @@ func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, repeats int, 
 
 // left reports whether other candidates are left, and whether one of them is of the same rank and tier. k.mu is held.
 func (k *call) left(ctx context.Context, x *exchange) (others, equal bool) {
-	for _, c := range k.queue {
+	for _, c := range slices.Concat(k.queue, k.lost) {
 		if _, blocked := k.blocked(ctx, c); blocked {
 			continue
 		}

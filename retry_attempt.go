@@ -219,6 +219,9 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		resp = nil
 	}
+	if _, ours := errors.AsType[*Error](err); ours {
+		err = ownError(err, KindTransport) // it may return the same one each time, or a nil one
+	}
 	return resp, err
 }
 
@@ -269,13 +272,16 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 		return foreignPage(resp)
 	}
 	timed := &timedBody{ReadCloser: resp.Body, clock: x.run.clock}
+	if x.endpoint.wrapped { // its body may know nothing of the context, which is how the clocks end an attempt
+		timed.unwatch = context.AfterFunc(ctx, func() { _ = timed.ReadCloser.Close() })
+	}
 	resp.Body = timed
 	body, err := unzipped(resp)
 	if err != nil {
 		resp.Body.Close()
 		return encodingError(ctx, err)
 	}
-	w := k.rescue.writer(x, k.shows())
+	w := k.rescue.writer(x, k.shows(), k.request)
 	w.response.Endpoint, w.response.RequestID = x.endpoint.Name, x.requestID(resp.Header)
 	x.run.answer = w
 	if k.stream && form == formStream {
@@ -341,6 +347,8 @@ func (k *call) readWhole(ctx context.Context, x *exchange, body io.Reader, limit
 		return &Error{Kind: KindTruncated, Phase: PhaseFirstEvent, Message: "the answer does not say that it is finished"}
 	case w.joint.torn != nil:
 		return seamError(w.joint.torn)
+	case w.joint.joined && w.size > limit:
+		return tooLarge(limit, PhaseFirstEvent)
 	}
 	if e := k.empty(w); e != nil {
 		return e
@@ -385,10 +393,12 @@ func ownError(err error, kind Kind) *Error {
 	case !is:
 		return &Error{Kind: kind, Message: err.Error()}
 	case e == nil:
-		return &Error{Kind: kind, Message: "the adapter returned a nil *Error as its error"}
+		return &Error{Kind: kind, Message: "a nil *Error was returned as the error"}
 	}
 	own := *e
-	own.Kind = cmp.Or(own.Kind, kind)
+	if own.Kind = cmp.Or(own.Kind, kind); own.Kind == KindLost { // only we can say so
+		own.Kind = kind
+	}
 	return &own
 }
 

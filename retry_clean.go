@@ -19,13 +19,7 @@ const (
 // clean says with whom an exchange failed, and takes out of the error whatever quotes a key, the request or the answer.
 func (k *call) clean(x *exchange, e *Error) {
 	e.Endpoint, e.Provider, e.Model = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model
-	secrets, sent := x.credentials.confidential, k.request.texts()
-	if k.rescue != nil {
-		sent = append(sent, k.rescue.text) // it was sent as what the assistant had said
-	}
-	if x.run.answer != nil {
-		sent = x.run.answer.Response().Message.Parts.appendTexts(sent)
-	}
+	secrets, sent := x.credentials.confidential, k.texts(x)
 	e.Message = scrub.Clean(e.Message, maxMessage, secrets, sent)
 	e.Type, e.Code = scrub.Clean(e.Type, maxCode, secrets, sent), scrub.Clean(e.Code, maxCode, secrets, sent)
 	e.RequestID = scrub.Clean(e.RequestID, maxRequestID, secrets, nil)
@@ -80,6 +74,19 @@ func (x *exchange) cleanID(id string) string {
 		return id
 	}
 	return scrub.Clean(id, maxRequestID, x.credentials.confidential, nil)
+}
+
+// texts lists what must not come back in an error of an exchange: what was sent, and what there is of the answer, which an attempt to go on
+// with it was sent too.
+func (k *call) texts(x *exchange) []string {
+	all := k.request.texts()
+	if k.rescue != nil {
+		all = append(k.rescue.from.appendTexts(all), k.rescue.text)
+	}
+	if x != nil && x.run.answer != nil {
+		all = x.run.answer.appendTexts(all)
+	}
+	return all
 }
 
 // texts lists what of the request must not come back in an error: everything a user or a tool may have written.

@@ -205,6 +205,15 @@ type timedBody struct {
 	thinking bool // it was thinking that goes on
 	stopped  bool // the model has said why it stopped
 	whole    bool // the answer is not streamed: all but white space is content
+	unwatch  func() bool
+}
+
+// Close may be called more than once.
+func (b *timedBody) Close() error {
+	if b.unwatch != nil {
+		b.unwatch()
+	}
+	return b.ReadCloser.Close()
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {

@@ -12,12 +12,13 @@ import (
 type race struct {
 	mu       sync.Mutex
 	moved    sync.Cond
-	running  []*exchange // attempts under way
-	leader   *exchange   // the attempt whose content came first, while there is one
-	ready    *exchange   // a reserve that answers, until the caller's goroutine takes it over
-	reserves int         // goroutines that run reserves
-	panicked any         // what an adapter or a transport panicked with in one of them
-	over     bool        // no attempt is needed any more
+	running  []*exchange          // attempts under way
+	leader   *exchange            // the attempt whose content came first, while there is one
+	ready    *exchange            // a reserve that answers, until the caller's goroutine takes it over
+	reserves int                  // goroutines that run reserves
+	stops    []context.CancelFunc // what they read keys with
+	panicked any                  // what an adapter or a transport panicked with in one of them
+	over     bool                 // no attempt is needed any more
 }
 
 // latePoints is after how many hedge points an endpoint counts as failed: from then on a reserve may come from elsewhere than its own
@@ -38,88 +39,112 @@ func (k *call) prepareHedge(ctx context.Context, x *exchange) {
 	default:
 		x.run.after = x.endpoint.whole.Hedge()
 	}
-	x.run.hedge = time.AfterFunc(x.run.after, func() { k.hedge(ctx, x) })
+	entry := x.run.entry
+	x.run.hedge = time.AfterFunc(x.run.after, func() { k.hedge(ctx, x, entry) })
 }
 
 // hedge starts a reserve beside an attempt whose first content is late. It is a soft limit: the attempt goes on, and the first content wins.
-func (k *call) hedge(ctx context.Context, x *exchange) {
+// By the time that it has the lock the attempt may be over, and the exchange be sent again: entry tells one sending from another.
+func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 	k.mu.Lock()
-	if x.run.over || k.over || k.leader != nil || k.spent() {
-		k.mu.Unlock()
-		return
-	}
-	c, ok := k.reserve(ctx, x)
-	if !ok {
-		k.putOff(x)
+	if x.run.entry != entry || !k.mayHelp(x) {
 		k.mu.Unlock()
 		return
 	}
 	k.reserves++
+	why := "reserve: no content from " + x.endpoint.Name + " after " + time.Since(x.run.begun).Round(time.Millisecond).String() + "; "
 	k.mu.Unlock()
-	c.why = "reserve: no content from " + x.endpoint.Name + " after " + time.Since(x.run.begun).Round(time.Millisecond).String() + "; " + c.why
-	k.runReserves(ctx, x, c)
+	k.runReserves(ctx, x, why)
 }
 
-// reserve takes the best candidate that may run beside x. k.mu is held.
+// mayHelp reports whether a reserve beside x is of use. k.mu is held.
+func (k *call) mayHelp(x *exchange) bool {
+	return !x.run.over && !k.over && k.leader == nil && !k.spent()
+}
+
+// reserve takes the best candidate that may run beside x. Their keys are looked up without the lock, which the attempts need to go on: a
+// KeySource may take its time.
 func (k *call) reserve(ctx context.Context, x *exchange) (candidate, bool) {
-	for i, c := range k.queue {
-		if !x.run.late && !c.equals(x.candidate) {
+	k.mu.Lock()
+	list, late := slices.Clone(k.queue), x.run.late
+	k.mu.Unlock()
+	for _, c := range list {
+		if !late && !c.equals(x.candidate) {
 			continue
 		}
-		if _, blocked := k.blocked(ctx, c); !blocked {
-			k.queue = slices.Delete(k.queue, i, i+1)
+		if _, blocked := k.blocked(ctx, c); !blocked && k.take(c, x) {
 			return c, true
 		}
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.putOff(x)
 	return candidate{}, false
+}
+
+// take takes a candidate that may run beside x from the queue, if it is still there.
+func (k *call) take(c candidate, x *exchange) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := slices.Index(k.queue, c)
+	if i < 0 || !k.mayHelp(x) {
+		return false
+	}
+	k.queue = slices.Delete(k.queue, i, i+1)
+	return true
 }
 
 // putOff waits for the moment from which a reserve may come from elsewhere, as none is left beside x. k.mu is held.
 func (k *call) putOff(x *exchange) {
-	if !x.run.late && len(k.queue) > 0 {
+	if !x.run.late && len(k.queue) > 0 && k.mayHelp(x) {
 		x.run.late = true
 		x.run.hedge.Reset(latePoints*x.run.after - time.Since(x.run.begun))
 	}
 }
 
 // runReserves runs a reserve, and the next one at once if it fails while the attempt that is late still waits.
-func (k *call) runReserves(ctx context.Context, late *exchange, c candidate) {
+func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 	done := false
+	keys, cancel := context.WithCancel(ctx)
 	defer func() {
-		if !done { // it panicked: the caller's goroutine does so in its place, where the caller can recover
-			k.mu.Lock()
-			k.panicked = recover()
-			k.reserves--
-			k.moved.Broadcast()
-			k.mu.Unlock()
-		}
-	}()
-	for {
-		x, next := k.tryReserve(ctx, c)
+		cancel()
 		k.mu.Lock()
-		if x != nil {
-			k.ready = x
+		defer k.mu.Unlock()
+		if !done { // it panicked: the caller's goroutine does so in its place, where the caller can recover
+			k.panicked = recover()
 		}
-		if next && !k.over && k.leader == nil && !late.run.over && !k.spent() {
-			if more, ok := k.reserve(ctx, late); ok {
-				c = more
-				c.why = "reserve in the place of one that failed; " + c.why
-				k.mu.Unlock()
-				continue
-			}
-			k.putOff(late)
-		}
-		done = true
 		k.reserves--
 		k.moved.Broadcast()
-		k.mu.Unlock()
-		return
+	}()
+	k.mu.Lock()
+	k.stops = append(k.stops, cancel)
+	k.mu.Unlock()
+	for more := true; more; why = "reserve in the place of one that failed; " {
+		c, ok := k.reserve(keys, late)
+		if !ok {
+			break
+		}
+		c.why = why + c.why
+		var x *exchange
+		if x, more = k.tryReserve(ctx, keys, c); x != nil {
+			k.mu.Lock()
+			k.ready = x
+			k.mu.Unlock()
+		}
 	}
+	done = true
 }
 
-// tryReserve makes one attempt. It returns the exchange if that answers, and else whether another reserve may help.
-func (k *call) tryReserve(ctx context.Context, c candidate) (x *exchange, more bool) {
-	x, err := k.encode(ctx, c)
+// tryReserve makes one attempt. It returns the exchange if that answers, and else whether another reserve may help. Its key is read in a
+// context of its own, which ends when no reserve is needed any more.
+func (k *call) tryReserve(ctx, keys context.Context, c candidate) (x *exchange, more bool) {
+	x, err := k.encode(keys, c)
+	if err != nil && keys.Err() != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.lost = append(k.lost, c)
+		return nil, false
+	}
 	if err != nil {
 		return nil, k.unsendable(c, err) == nil
 	}
@@ -157,6 +182,7 @@ func (k *call) lead(x *exchange) bool {
 				other.run.end(errLost)
 			}
 		}
+		k.stopReserves()
 	}
 	return true
 }
@@ -185,10 +211,19 @@ func (k *call) settle() {
 	for _, x := range k.running {
 		x.run.end(errLost)
 	}
+	k.stopReserves()
 	for k.reserves > 0 {
 		k.moved.Wait()
 	}
 	k.passPanicOn()
+}
+
+// stopReserves ends the wait for the keys of reserves that were not begun yet. k.mu is held.
+func (k *call) stopReserves() {
+	for _, stop := range k.stops {
+		stop()
+	}
+	k.stops = nil
 }
 
 func (k *call) passPanicOn() {

@@ -65,23 +65,31 @@ type rescue struct {
 	mark string        // from where the provider can resume it, "" if it cannot
 	echo string        // what it then repeats
 	by   *exchange     // where it broke off
+
+	prefill string // what the caller let it begin with
 }
 
-// newRescue looks at an answer that broke off, or that its provider ended so that it can be resumed.
-func newRescue(x *exchange, req *ChatRequest) *rescue {
-	r := &rescue{from: x.run.answer, by: x}
+// newRescue looks at an answer that broke off, or that its provider ended so that it can be resumed. One that was resumed already, and broke
+// before there was another mark, can be resumed from the mark before, which was before's; nil if nothing broke off earlier.
+func newRescue(x *exchange, req *ChatRequest, before *rescue) *rescue {
+	r := &rescue{from: x.run.answer, by: x, prefill: ownPrefill(req)}
 	if req.Output.Format != "" && !r.from.IsDone() {
 		return r // half a document is nobody's to complete
 	}
 	if text, ok := r.from.partialText(); ok {
 		r.text = text
 	}
-	decoder, can := x.run.live.resumable()
-	if _, does := x.adapter.(Resumer); !can || !does {
+	mark := ""
+	if decoder, can := x.run.live.resumable(); can {
+		mark = decoder.Mark()
+	} else if x.candidate.how == rungResume && !r.from.IsDone() {
+		mark = before.mark
+	}
+	if _, does := x.adapter.(Resumer); mark == "" || !does {
 		return r
 	}
 	if echo, ok := r.from.sinceCheckpoint(); ok {
-		r.mark, r.echo = decoder.Mark(), echo
+		r.mark, r.echo = mark, echo
 	}
 	return r
 }
@@ -95,7 +103,7 @@ func (k *call) goOn(ctx context.Context, e *Error) error {
 	if r.verdict == giveUp || r.verdict == stop || e.Kind == KindAnswerTooLarge || k.isSpent() {
 		return k.failed(e)
 	}
-	k.rescue = newRescue(k.used, k.request)
+	k.rescue = newRescue(k.used, k.request, k.rescue)
 	k.queue = k.ladder(e, r)
 	if k.climb(ctx, e) == nil {
 		return nil
@@ -115,7 +123,7 @@ func (k *call) resume(ctx context.Context) bool {
 	if x.run.answer.Stopped().Reason != StopResumable || policy == RescueOff || k.isSpent() {
 		return false
 	}
-	k.rescue = newRescue(x, k.request)
+	k.rescue = newRescue(x, k.request, k.rescue)
 	if k.rescue.mark == "" {
 		return false
 	}
@@ -295,16 +303,38 @@ func continues(x *exchange) Continuation {
 }
 
 // writer returns where an answer is written: by itself, or behind what there is. r may be nil.
-func (r *rescue) writer(x *exchange, s shows) *AnswerWriter {
+func (r *rescue) writer(x *exchange, s shows, req *ChatRequest) *AnswerWriter {
 	switch x.candidate.how {
 	case rungNone:
-		return newAnswerWriter(x.adapter, x.target, s)
+		w := newAnswerWriter(x.adapter, x.target, s)
+		w.joint.seam = ownPrefillSeam(x, req)
+		return w
 	case rungRestart:
-		return r.from.startOver(x.adapter, x.target)
+		w := r.from.startOver(x.adapter, x.target)
+		w.joint.seam = ownPrefillSeam(x, req)
+		return w
 	}
 	w := r.from.goOn(x.adapter, x.target, r.seam(x))
 	w.joint.mute = x.candidate.how != rungResume
 	return w
+}
+
+// ownPrefill returns what the caller himself let the answer begin with.
+func ownPrefill(req *ChatRequest) string {
+	if last := req.Messages[len(req.Messages)-1]; last.Role == RoleAssistant {
+		return last.Text()
+	}
+	return ""
+}
+
+// ownPrefillSeam takes the caller's own prefill off an answer that says it again, nil if there is none.
+func ownPrefillSeam(x *exchange, req *ChatRequest) *seam.Seam {
+	said := ownPrefill(req)
+	if said == "" || continues(x) != ContinuesAnew {
+		return nil
+	}
+	sent := strings.TrimRightFunc(said, unicode.IsSpace)
+	return seam.Again(sent, said[len(sent):])
 }
 
 // seam returns what the rest passes through before it is shown.
@@ -317,7 +347,7 @@ func (r *rescue) seam(x *exchange) *seam.Seam {
 	}
 	sent := strings.TrimRightFunc(r.text, unicode.IsSpace)
 	if continues(x) == ContinuesAnew {
-		return seam.Again(sent, r.text[len(sent):])
+		return seam.Again(r.prefill+sent, r.text[len(sent):])
 	}
 	return seam.Space(r.text[len(sent):])
 }
