@@ -179,8 +179,6 @@ func newStorm(seed uint64) *storm {
 			s.Config.Timeouts.FirstContent = time.Duration(1+r.IntN(15)) * time.Second
 		case chance(r, 50):
 			s.Config.Timeouts.Hedge = time.Duration(1+r.IntN(5000)) * time.Millisecond
-		default: // what silent endpoints teach puts reserves off ever longer
-			s.Config.Timeout = 48 * time.Hour
 		}
 	} else {
 		s.Config.Retry.MaxAttempts = oneOf(r, 0, 0, 0, 1, 2, 3, 5)

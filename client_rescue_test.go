@@ -430,8 +430,9 @@ func TestClocks(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						h := newHouse()
 						defer h.close()
-						c.reply.Text = blue
-						h.serve(secure, "a", s, c.reply)
+						reply := c.reply
+						reply.Text = blue
+						h.serve(secure, "a", s, reply)
 						h.conf.Timeouts = holdfast.Timeouts{Headers: time.Hour, FirstContent: time.Hour, BetweenContent: time.Hour}
 						h.conf.Endpoints[0].Timeouts = limits // an endpoint's own come first
 						h.conf.Retry.MaxAttempts = 1
@@ -696,6 +697,27 @@ func TestRescueStaysInItsTier(t *testing.T) {
 		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
 		if err != nil || text != sixty || answer.Endpoint != "a" {
 			t.Errorf("got %q from %v, %v, want all of it from a", text, answer, err)
+		}
+	})
+}
+
+// An endpoint that falls silent does not teach that reserves may come ever later.
+func TestSilenceDoesNotPutOffReserves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{BeforeHeaders: time.Hour})
+		h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{Text: sixty})
+		h.open(t)
+		for call := range 20 {
+			begun := time.Now()
+			if _, _, _, err := read(h.client.Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")})); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took > 30*time.Second {
+				t.Errorf("call %d took %v, want the reserve's answer soon", call, took)
+			}
 		}
 	})
 }

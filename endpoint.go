@@ -81,8 +81,8 @@ type Timeouts struct {
 	// answer that is not streamed begins only when it is finished.
 	Headers time.Duration `json:"headers,omitempty"`
 	// Hedge is a soft bound on the wait for the first content: then an equal endpoint is asked too, one of another tier after three times
-	// as long, and the first content wins. 0 means 1.25 times the 99th percentile of what this endpoint takes, at least 0.3 s; 2.5 s
-	// before anything is known. See [RetryPolicy].NoHedge.
+	// as long, and the first content wins. 0 means 1.25 times the 99th percentile of what this endpoint takes, at least 0.3 s and at
+	// most a quarter of the time that the call has left; 2.5 s before anything is known. See [RetryPolicy].NoHedge.
 	Hedge time.Duration `json:"hedge,omitempty"`
 	// FirstContent is a hard bound on it, from when the request is sent. 0 means none: a model may think for long, and Hedge asks
 	// elsewhere meanwhile.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // run is one sending of an exchange: what is made anew for each attempt.
@@ -191,13 +194,10 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(x.body) == 0:
-		req.Body = http.NoBody
-	case x.untraced():
+	if x.untraced() {
 		req.Body = x.open()
-	default:
-		req.Body = io.NopCloser(bytes.NewReader(x.body))
+	} else {
+		req.Body = io.NopCloser(bytes.NewReader(x.body)) // also if there is none: net/http sends again what has no body at all
 	}
 	return x.roundTrip(req)
 }
@@ -432,32 +432,33 @@ func (x *exchange) failure(resp *http.Response) *Error {
 			return e
 		}
 	}
-	foreign := form == formForeign || !looksLikeJSON(raw)
+	foreign := form == formForeign || !json.Valid(raw)
 	e := &Error{Kind: kindOfStatus(resp.StatusCode, foreign), Phase: PhaseHeaders, foreign: foreign}
 	if e.Kind != KindRedirect {
-		e.Message = snippet(resp.Header, raw)
+		e.Message = snippet(resp, raw)
 	}
 	return e
 }
 
 // foreignPage is the error for a success that is no answer: a page of a portal, a proxy or a login.
 func foreignPage(resp *http.Response) *Error {
-	return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: snippet(resp.Header, failedBody(resp)), foreign: true}
+	return &Error{Kind: KindIntercepted, Phase: PhaseFirstEvent, Message: snippet(resp, failedBody(resp)), foreign: true}
 }
 
 const maxSnippet = 512
 
-// snippet describes a body that is nobody's error: its type and its beginning, cleaned later.
-func snippet(h http.Header, raw []byte) string {
-	kind := h.Get("Content-Type")
-	if kind == "" {
-		kind = "no content type"
-	}
+// snippet describes a body that is nobody's error: its type and its beginning, cleaned later. What may be an answer is not quoted.
+func snippet(resp *http.Response, raw []byte) string {
+	kind := cmp.Or(resp.Header.Get("Content-Type"), "no content type")
 	text := bytes.TrimSpace(raw[:min(len(raw), maxSnippet)])
-	if len(text) == 0 {
+	failed := resp.StatusCode < 200 || resp.StatusCode > 299
+	switch {
+	case len(text) == 0:
 		return "got " + kind + " with an empty body"
+	case strings.Contains(kind, "html"), failed && !strings.Contains(kind, "event-stream"):
+		return "got " + kind + ": " + string(text)
 	}
-	return "got " + kind + ": " + string(text)
+	return "got " + kind
 }
 
 func looksLikeJSON(raw []byte) bool {
@@ -536,12 +537,17 @@ func (k *call) record(x *exchange, resp *http.Response, e *Error) {
 	}
 }
 
+// latency is how long the endpoint takes to the first content of an answer that is asked for as this one is.
+func (x *exchange) latency() *score.Latency {
+	if x.target.Stream {
+		return x.endpoint.first
+	}
+	return x.endpoint.whole
+}
+
 // teach learns from an attempt how long the endpoint takes to answer: from one that did, and from one that was given up late.
 func (x *exchange) teach(failure *Error) {
-	latency, took := x.endpoint.first, x.run.ahead
-	if !x.target.Stream {
-		latency = x.endpoint.whole
-	}
+	latency, took := x.latency(), x.run.ahead
 	now := time.Now()
 	if took == 0 {
 		took = now.Sub(x.run.begun)
@@ -549,6 +555,7 @@ func (x *exchange) teach(failure *Error) {
 		if failure != nil && !(givenUp && took >= latency.Late()) {
 			return
 		}
+		took = min(took, latency.Late()) // how much longer it would have taken is not known, and must not put off the next reserve
 	}
 	latency.Learn(now, took)
 }

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -25,20 +26,16 @@ type race struct {
 // tier too. A tier is a promise about quality, which a second of delay does not end.
 const latePoints = 3
 
+// hedgeShare bounds a learned hedge point to a share of the time that the call has left, so that a silent endpoint leaves some for others.
+const hedgeShare = 4
+
 // prepareHedge sets the timer that starts a reserve if the attempt's first content is late. ctx is the call's, since the reserve may outlive
 // the attempt. k.mu is held.
 func (k *call) prepareHedge(ctx context.Context, x *exchange) {
 	if k.client.config.Retry.NoHedge || len(k.queue) == 0 || k.spent() || x.run.hedge != nil {
 		return
 	}
-	x.run.after = x.endpoint.limits.Hedge
-	switch {
-	case x.run.after > 0:
-	case x.target.Stream:
-		x.run.after = x.endpoint.first.Hedge()
-	default:
-		x.run.after = x.endpoint.whole.Hedge()
-	}
+	x.run.after = cmp.Or(x.endpoint.limits.Hedge, min(x.latency().Hedge(), max(time.Until(k.deadline)/hedgeShare, 1)))
 	entry := x.run.entry
 	x.run.hedge = time.AfterFunc(x.run.after, func() { k.hedge(ctx, x, entry) })
 }
