@@ -24,6 +24,7 @@ type AnswerWriter struct {
 	started  bool
 	wrote    bool // something beside thinking was written
 	visible  bool // something the caller can see was written
+	busy     bool // the model works unseen
 	content  int  // how many pieces of content came, those included that nobody is shown
 	done     bool
 	usage    Usage
@@ -296,7 +297,9 @@ func (w *AnswerWriter) whole(b *block) {
 			w.event(Event{Type: EventToolArgs, Block: b.index, Delta: string(p.Args)})
 		}
 	}
-	w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
+	if !w.hides(b.part) {
+		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
+	}
 }
 
 // event adds e unless it carries nothing.
@@ -371,10 +374,13 @@ func (w *AnswerWriter) Note(remark string) {
 	w.notes = append(w.notes, remark)
 }
 
-// thinks reports whether a block of thinking is open.
-func (w *AnswerWriter) thinks() bool {
-	_, is := w.part().(*Thinking)
-	return is
+// Busy says whether the model works unseen from here on: it thinks, which is often not sent, or a tool of the provider's runs. It is then
+// waited for longer; see [Timeouts].BetweenContent. An open Thinking says so by itself.
+func (w *AnswerWriter) Busy(busy bool) { w.busy = busy }
+
+func (w *AnswerWriter) isBusy() bool {
+	_, thinks := w.part().(*Thinking)
+	return thinks || w.busy
 }
 
 // IsDone reports whether Done was called.

@@ -110,12 +110,20 @@ func (w *AnswerWriter) isVisible(t EventType, delta string) bool {
 	return t != EventText || strings.TrimSpace(delta) != ""
 }
 
-// saw notes that a part is whole.
+// hides reports whether a part that has ended is not shown: a tool call whose arguments are not whole. The answer holds it, marked.
+func (w *AnswerWriter) hides(p Part) bool {
+	call, is := p.(*ToolCall)
+	return is && call.Incomplete && !w.shows.args
+}
+
+// saw notes that a part has ended.
 func (w *AnswerWriter) saw(p Part) {
 	switch p := p.(type) {
 	case *Thinking:
 		w.visible = w.visible || w.shows.thinking
 		return
+	case *ToolCall:
+		w.visible = w.visible || !w.hides(p)
 	case *Text:
 		w.visible = w.visible || strings.TrimSpace(p.Text) != ""
 	default:
@@ -148,7 +156,7 @@ func (w *AnswerWriter) end(b *block) {
 	}
 	w.keep(attached(b.part))
 	w.saw(b.part)
-	if w.shows.events {
+	if w.shows.events && !w.hides(b.part) {
 		w.events = append(w.events, Event{Type: EventBlockEnd, Block: b.index, Part: b.part})
 	}
 }

@@ -16,6 +16,7 @@ type joint struct {
 	seam   *seam.Seam // what the next text passes through; nil once it is certain
 	torn   error      // why the rest does not fit
 	before Usage      // of the attempts that wrote the beginning
+	length int        // of the beginning, in bytes
 }
 
 // mark is how far an answer had come when its provider gave a mark from which it can go on.
@@ -94,7 +95,7 @@ func (w *AnswerWriter) appendTexts(all []string) []string {
 func (w *AnswerWriter) goOn(a AIServiceAdapter, from Target, s *seam.Seam) *AnswerWriter {
 	n := newAnswerWriter(a, from, w.shows)
 	n.blocks, n.next, n.size = slices.Clone(w.blocks), w.next, w.size
-	n.joint = joint{joined: true, seam: s, before: w.joint.before.plus(w.spent())}
+	n.joint = joint{joined: true, seam: s, before: w.joint.before.plus(w.spent()), length: w.length()}
 	n.mark = w.mark
 	if i := len(n.blocks) - 1; i >= 0 {
 		if last := n.blocks[i]; !last.ended {
@@ -124,14 +125,19 @@ func (w *AnswerWriter) spent() Usage {
 	if u.Exact {
 		return u
 	}
-	written := 0
-	for _, b := range w.blocks {
-		written += b.text.Len()
-	}
+	written := w.length() - w.joint.length
 	if n := (written + bytesPerToken - 1) / bytesPerToken; n > u.Output {
 		u.Output, u.Estimated = n, true
 	}
 	return u
+}
+
+// length returns how many bytes of text the blocks hold.
+func (w *AnswerWriter) length() (n int) {
+	for _, b := range w.blocks {
+		n += b.text.Len()
+	}
+	return n
 }
 
 // plus adds up the counts of attempts that wrote one answer.
@@ -162,6 +168,9 @@ func (w *AnswerWriter) rejoin(p Part) bool {
 		return false
 	}
 	w.open, w.joint.block = w.joint.block, nil
+	if had, now := w.open.part.(*Text), p.(*Text); now.Extra == nil {
+		now.Extra, now.Origin = had.Extra, had.Origin
+	}
 	w.open.part = p
 	return true
 }

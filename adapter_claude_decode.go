@@ -156,6 +156,7 @@ func (d *claudeDecoder) begin(key int, raw []byte, out *AnswerWriter) error {
 		}
 		d.whole = append(d.whole[:0], raw...)
 	}
+	out.Busy(d.open == blockThinking || d.open == blockOpaque)
 	return nil
 }
 
@@ -275,6 +276,7 @@ func claudeCaller(raw []byte) string {
 func (d *claudeDecoder) end(out *AnswerWriter) error {
 	open := d.open
 	d.open = blockNone
+	out.Busy(false)
 	switch open {
 	case blockText:
 		if t, ok := out.Part().(*Text); ok && len(d.citations) > 0 {

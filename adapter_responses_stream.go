@@ -144,8 +144,12 @@ func (d *responsesDecoder) boundary(kind []byte, e *responsesFrame, out *AnswerW
 		d.checkpoint(e.sequence, out)
 		it, item := d.begin(e.output), d.readItem(e.item)
 		it.phase = d.text(item.phase)
-		if string(d.bytes(item.kind)) == "function_call" {
+		switch string(d.bytes(item.kind)) {
+		case "function_call":
 			out.ToolCall(it.index, d.text(item.callID), d.text(item.name))
+		case "message":
+		default: // reasoning, or a tool of OpenAI's
+			out.Busy(true)
 		}
 	case "response.output_text.done":
 		if it := d.item(e.output); e.part >= it.parts {
@@ -166,6 +170,7 @@ func (d *responsesDecoder) boundary(kind []byte, e *responsesFrame, out *AnswerW
 		}
 	case "response.output_item.done":
 		out.Start("", "")
+		out.Busy(false)
 		d.close(d.item(e.output), e.item, out)
 	}
 }

@@ -721,3 +721,245 @@ func TestSilenceDoesNotPutOffReserves(t *testing.T) {
 		}
 	})
 }
+
+// finishing is a server that says why it stopped with every piece, and takes its time between them.
+func finishing(form string, pieces []string, between time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, p := range pieces {
+			fmt.Fprintf(w, form, p)
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(between)
+		}
+	})
+}
+
+// A stop reason that comes with content proves nothing: more content may follow.
+func TestStopReasonWithEveryPiece(t *testing.T) {
+	t.Parallel()
+	for name, form := range map[string]string{
+		"local":          `data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":"stop"}]}` + "\n\n",
+		"gemini+prefill": `data: {"candidates":[{"content":{"role":"model","parts":[{"text":"%s"}]},"finishReason":"STOP"}]}` + "\n\n",
+	} {
+		for _, between := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
+			t.Run(fmt.Sprintf("%s/%s", name, between), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					h := newHouse()
+					defer h.close()
+					s := speakerOf(name)
+					h.conf.Endpoints = []holdfast.Endpoint{{
+						Name: "a", Provider: s.provider, URL: h.network.Serve("a.test", finishing(form, strings.SplitAfter(sixty, " "), between)) + s.path,
+						Proxy: "direct", KeySource: holdfast.Literal("k"), Models: map[string]string{"default": s.model},
+					}}
+					text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+					if err != nil || text != sixty {
+						t.Errorf("got %q, %v, want all of it", text, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An answer that was whole stays so, whichever clock ends the wait for the end of its stream.
+func TestWholeAnswerStaysWhole(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*holdfast.Config){
+		"the attempt's": func(c *holdfast.Config) { c.Timeouts.Total = 500 * time.Millisecond },
+		"the call's":    func(c *holdfast.Config) { c.Timeout = 500 * time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse()
+				defer h.close()
+				h.endpoint("a", speakerOf("local+prefill"), holdfasttest.Reply{Text: sixty, Fault: holdfasttest.StayOpen}, holdfasttest.Reply{Text: sixty + " More."})
+				change(&h.conf)
+				text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+				if err != nil || text != sixty || len(answer.Trail.Attempts) != 1 {
+					t.Errorf("got %q, %v, want the answer as it was", text, err)
+				}
+			})
+		})
+	}
+}
+
+// A model that thinks unseen in the middle of its answer is waited for.
+func TestUnseenThinkingInTheMiddle(t *testing.T) {
+	t.Parallel()
+	claude := []string{
+		`event: message_start` + "\n" + `data: {"type":"message_start","message":{"id":"m","model":"x","content":[],"usage":{}}}`,
+		`data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`,
+		`data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Let me see. "}}`,
+		`data: {"type":"content_block_stop","index":0}`,
+		`data: {"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":"","signature":""}}`,
+		"",
+		`data: {"type":"content_block_delta","index":1,"delta":{"type":"signature_delta","signature":"c2ln"}}`,
+		`data: {"type":"content_block_stop","index":1}`,
+		`data: {"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}`,
+		`data: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"Blue."}}`,
+		`data: {"type":"content_block_stop","index":2}`,
+		`data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}`,
+		`data: {"type":"message_stop"}`,
+	}
+	responses := []string{
+		`data: {"type":"response.created","response":{"id":"r","model":"x"},"sequence_number":0}`,
+		`data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"a","content":[]},"sequence_number":1}`,
+		`data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Let me see. ","sequence_number":2}`,
+		`data: {"type":"response.output_item.done","output_index":0,"item":{"type":"message","id":"a","content":[{"type":"output_text","text":"Let me see. "}]},"sequence_number":3}`,
+		`data: {"type":"response.output_item.added","output_index":1,"item":{"type":"reasoning","id":"b","summary":[]},"sequence_number":4}`,
+		"",
+		`data: {"type":"response.output_item.done","output_index":1,"item":{"type":"reasoning","id":"b","summary":[],"encrypted_content":"x"},"sequence_number":5}`,
+		`data: {"type":"response.output_item.added","output_index":2,"item":{"type":"message","id":"c","content":[]},"sequence_number":6}`,
+		`data: {"type":"response.output_text.delta","output_index":2,"content_index":0,"delta":"Blue.","sequence_number":7}`,
+		`data: {"type":"response.output_item.done","output_index":2,"item":{"type":"message","id":"c","content":[{"type":"output_text","text":"Blue."}]},"sequence_number":8}`,
+		`data: {"type":"response.completed","response":{"id":"r","model":"x","status":"completed","output":[]},"sequence_number":9}`,
+	}
+	for name, events := range map[string][]string{"claude": claude, "responses": responses} {
+		for thinks, lives := range map[time.Duration]bool{40 * time.Second: true, 2 * time.Minute: false} {
+			t.Run(fmt.Sprintf("%s/%s", name, thinks), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					h := newHouse()
+					defer h.close()
+					s := speakerOf(name)
+					url := h.network.Serve("a.test", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Content-Type", "text/event-stream")
+						for _, e := range events {
+							if e == "" {
+								select {
+								case <-time.After(thinks):
+								case <-r.Context().Done():
+								}
+							}
+							fmt.Fprint(w, e+"\n\n")
+							_ = http.NewResponseController(w).Flush()
+						}
+					}))
+					h.conf.Endpoints = []holdfast.Endpoint{{
+						Name: "a", Provider: s.provider, URL: url + s.path, Proxy: "direct", KeySource: holdfast.Literal("k"), Models: map[string]string{"default": s.model},
+					}}
+					text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+					if (err == nil) != lives || (lives && text != "Let me see. Blue.") {
+						t.Errorf("got %q, %v, want it to live: %v", text, err, lives)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What ends a call ends it at once and is what the caller hears, whatever a reserve does meanwhile.
+func TestFinalFailures(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		a, b  holdfasttest.Reply
+		kind  holdfast.Kind
+		asked string
+		took  time.Duration
+	}{
+		"the first is final, the reserve hangs": {
+			holdfasttest.Reply{Error: holdfasttest.BadRequest, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{BeforeHeaders: time.Hour},
+			holdfast.KindInvalid, "a invalid request, b came second", 5 * time.Second,
+		},
+		"the first is final, the reserve failed": {
+			holdfasttest.Reply{Error: holdfasttest.BadRequest, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{Error: holdfasttest.ServerError, BeforeHeaders: time.Second},
+			holdfast.KindInvalid, "a invalid request, b server error", 5 * time.Second,
+		},
+		"the reserve is final": {
+			holdfasttest.Reply{Error: holdfasttest.ServerError, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{Error: holdfasttest.BadRequest},
+			holdfast.KindInvalid, "a server error, b invalid request", 5 * time.Second,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse()
+				defer h.close()
+				s := speakerOf("claude")
+				h.endpoint("a", s, c.a)
+				h.endpoint("b", s, c.b)
+				other := h.endpoint("c", s, holdfasttest.Reply{Text: sixty})
+				h.conf.Endpoints[2].Tier = 1
+				begun := time.Now()
+				_, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+				var e *holdfast.Error
+				if !errors.As(err, &e) || e.Kind != c.kind || trailInWords(e.Trail) != c.asked || len(other.Requests()) != 0 {
+					t.Errorf("got %v, want %s: %s", err, c.kind, c.asked)
+				}
+				if took := time.Since(begun); took != c.took {
+					t.Errorf("it took %v, want %v", took, c.took)
+				}
+			})
+		})
+	}
+}
+
+// A request may ask for the safe way where the configuration allows more.
+func TestRescueExactOverridesTheConfig(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{Text: sixty, Fault: holdfasttest.CutFIN, After: 10}, holdfasttest.Reply{Text: sixty})
+		h.conf.Retry.Rescue = holdfast.RescueAll
+		_, types, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?"), Rescue: holdfast.RescueExact}))
+		if !errors.Is(err, holdfast.ErrTruncated) || slices.Contains(types, holdfast.EventReset) {
+			t.Errorf("got %v after %v, want the error and no reset", err, types)
+		}
+	})
+}
+
+// Of three hops each is billed for what it wrote.
+func TestUsageOfThreeHops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		s := speakerOf("claude+prefill")
+		h.endpoint("a", s, holdfasttest.Reply{Text: sixty, Fault: holdfasttest.CutRST, After: 30})
+		h.endpoint("b", s, holdfasttest.Reply{Text: sixty, Fault: holdfasttest.CutRST, After: 10})
+		c := h.endpoint("c", s, holdfasttest.Reply{Text: sixty})
+		req := &holdfast.ChatRequest{Messages: holdfast.Ask("Why?"), MaxOutputTokens: 2000}
+		_, _, answer, err := read(h.open(t).Stream(t.Context(), req))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries := answer.Trail.Attempts
+		if one, two := tries[0].Usage.Output, tries[1].Usage.Output; two*2 > one {
+			t.Errorf("got %d and %d tokens, want the second hop billed for its ten pieces only", one, two)
+		}
+		var sent struct {
+			MaxTokens int `json:"max_tokens"`
+		}
+		if err := json.Unmarshal(c.Requests()[0].Body, &sent); err != nil || sent.MaxTokens != 2000-tries[0].Usage.Output-tries[1].Usage.Output {
+			t.Errorf("the rest was bounded to %d tokens", sent.MaxTokens)
+		}
+	})
+}
+
+// Half a tool call is not shown, though the answer that stopped in it is whole.
+func TestIncompleteCallIsNotShown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		cut := []holdfasttest.ToolCall{{Name: "weather", Args: `{"city":"Tur`}}
+		h.endpoint("a", speakerOf("local"), holdfasttest.Reply{Text: "Let me look.", ToolCalls: cut, StopReason: holdfasttest.MaxTokens})
+		req := &holdfast.ChatRequest{Messages: holdfast.Ask("The weather?")}
+		withTools(req, tableSpeakers[0])
+		req.Hints = []string{"reasoning"}
+		for event, err := range h.open(t).Stream(t.Context(), req) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if call, is := event.Part.(*holdfast.ToolCall); is {
+				t.Errorf("the stream showed %+v", call)
+			}
+			if event.Type == holdfast.EventEnd && (len(event.Response.Message.Parts) != 2 || len(event.Response.ToolCalls()) != 0) {
+				t.Errorf("got %+v, want the call marked as incomplete in the answer", event.Response.Message.Parts)
+			}
+		}
+	})
+}

@@ -14,8 +14,9 @@ import (
 )
 
 // Stream asks and returns the answer as it is written. The loop ends with an [EventEnd] that carries the whole answer and its
-// [Trail], or with an error: an answer that broke off is an [ErrTruncated] (or what broke it) with what arrived in
-// [Error].Partial, never a success. Until the first visible content, failures are handled unseen, as Chat does.
+// [Trail], or with an error. Until the first visible content, failures are handled unseen, as Chat does. An answer that breaks off
+// later goes on as far as [Rescue] allows: by default only where the text continues from exactly where it stopped, told by an
+// [EventHop]. Else it is an [ErrTruncated] (or what broke it) with what arrived in [Error].Partial, never a success.
 //
 //	for event, err := range client.Stream(ctx, request) {
 //		if err != nil {
@@ -171,6 +172,7 @@ type liveStream struct {
 	ended   func() *Error // the error of the attempt's context, nil while it goes on
 	held    []Event       // what came before the first visible content
 	goesOn  bool          // content came behind a stop reason, which therefore says nothing: some servers send one with each piece
+	mixed   bool          // the stop reason came with the first content: perhaps it comes with each piece
 }
 
 func newLiveStream(ctx context.Context, d StreamDecoder, w *AnswerWriter, body *timedBody, content io.Reader, limit int) *liveStream {
@@ -248,11 +250,13 @@ func (s *liveStream) advance() *Error {
 	if err := s.decoder.Decode(Frame{Event: f.Event, Data: f.Data}, s.answer); err != nil {
 		return asError(err, PhaseMidStream)
 	}
+	stops := s.answer.Stopped().Reason != ""
 	if s.answer.content > before {
-		s.body.moved, s.body.thinking = true, s.answer.thinks()
-		s.goesOn = s.goesOn || stopped
+		s.body.moved = true
+		s.goesOn, s.mixed = s.goesOn || stopped, s.mixed || (stops && before == 0)
 	}
-	s.body.stopped = s.answer.Stopped().Reason != "" && !s.goesOn
+	s.body.busy = s.answer.isBusy()
+	s.body.stopped = stops && !s.goesOn && !s.mixed
 	switch {
 	case s.answer.joint.torn != nil:
 		return seamError(s.answer.joint.torn)
@@ -274,6 +278,12 @@ func (s *liveStream) end() *Error {
 	return &Error{Kind: KindTruncated, Sent: true, Message: "the stream ended without its terminator"}
 }
 
+// overBy reports whether an attempt that a clock ended had said before that its answer was over.
+func (s *liveStream) overBy(ended *Error) bool {
+	clock := ended.Kind == KindStalled || ended.Kind == KindAttemptTimeout || ended.Kind == KindDeadline
+	return clock && s.answer.Stopped().Reason != "" && !s.goesOn
+}
+
 // broken judges a body that broke off, or that stayed open behind its end. If the answer was whole by then, it stays so.
 func (s *liveStream) broken(err error) *Error {
 	ended := s.ended()
@@ -281,7 +291,7 @@ func (s *liveStream) broken(err error) *Error {
 	case ended == nil && s.end() == nil:
 		s.answer.Note("the connection broke behind the end of the answer")
 		return nil
-	case ended != nil && ended.Kind == KindStalled && s.body.stopped && s.end() == nil:
+	case ended != nil && s.overBy(ended) && s.end() == nil:
 		s.answer.Note("the stream stayed open behind the end of the answer")
 		return nil
 	}

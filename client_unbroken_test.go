@@ -52,7 +52,7 @@ var sixty = func() string {
 // toolCall is a call whose arguments take several pieces.
 var toolCall = []holdfasttest.ToolCall{{ID: "call_1", Name: "weather", Args: `{"city":"Turku","days":[1,2,3],"note":"long enough for some pieces"}`}}
 
-// play is what an endpoint answers: the last reply serves all further requests.
+// script is what an endpoint answers: the last reply serves all further requests.
 type script []holdfasttest.Reply
 
 func wellDone() script { return script{{Text: sixty}} }
@@ -174,7 +174,7 @@ func faultCases() []faultCase {
 			name: "cut inside tool arguments behind text", request: withTools,
 			a: script{{Text: sixty, ToolCalls: toolCall, Fault: holdfasttest.CutRST, After: 61}}, b: script{{Text: sixty, ToolCalls: toolCall}},
 		},
-		{name: "cut inside thinking", a: script{{Thinking: sixty, Text: sixty, Fault: holdfasttest.CutRST, After: 2}}, b: wellDone()},
+		{name: "cut early, thinking not asked for", a: script{{Thinking: sixty, Text: sixty, Fault: holdfasttest.CutRST, After: 2}}, b: wellDone()},
 		{name: "cut inside thinking that is shown", a: script{{Thinking: sixty, Text: sixty, Fault: holdfasttest.CutRST, After: 2}}, b: wellDone(), request: withThinking},
 		{
 			name: "the second hop breaks too", b: breaksOff(holdfasttest.CutRST, 10),

@@ -73,7 +73,7 @@ type Endpoint struct {
 }
 
 // Timeouts bound the steps of one attempt. Content is text, refusals, thinking and tool calls: neither pings and comments nor empty deltas
-// or the events of a stream's start are, so that they keep no attempt alive. The time that a reader of a stream takes is not counted.
+// or the events of a stream's start are, so that they keep no attempt alive. The time that a reader of a stream takes counts for Total only.
 type Timeouts struct {
 	// Connect bounds connecting, and a TLS handshake once more. 0 means 10 s.
 	Connect time.Duration `json:"connect,omitempty"`
@@ -82,15 +82,16 @@ type Timeouts struct {
 	Headers time.Duration `json:"headers,omitempty"`
 	// Hedge is a soft bound on the wait for the first content: then an equal endpoint is asked too, one of another tier after three times
 	// as long, and the first content wins. 0 means 1.25 times the 99th percentile of what this endpoint takes, at least 0.3 s and at
-	// most a quarter of the time that the call has left; 2.5 s before anything is known. See [RetryPolicy].NoHedge.
+	// most a quarter of the time that the call has left; before anything is known 2.5 s, and 12.6 s for an answer in one piece. See [RetryPolicy].NoHedge.
 	Hedge time.Duration `json:"hedge,omitempty"`
 	// FirstContent is a hard bound on it, from when the request is sent. 0 means none: a model may think for long, and Hedge asks
 	// elsewhere meanwhile.
 	FirstContent time.Duration `json:"first_content,omitempty"`
-	// BetweenContent bounds the wait for more content once there was some; four times as long while the model thinks. 0 means a quarter
+	// BetweenContent bounds the wait for more content once there was some; four times as long while the model works unseen: it
+	// thinks, or a tool of the provider's runs. 0 means a quarter
 	// of the time that the call has left, between 2 s and 15 s.
 	BetweenContent time.Duration `json:"between_content,omitempty"`
-	// Total bounds the whole attempt. 0 means no bound but the call's.
+	// Total bounds the whole attempt, the time that a reader takes included. 0 means no bound but the call's.
 	Total time.Duration `json:"total,omitempty"`
 }
 

@@ -143,8 +143,8 @@ func (e *endpoint) keyHeader() (name, prefix string) {
 // maxURLs bounds the prepared URLs of an endpoint; a dialect has a handful, or one for each model.
 const maxURLs = 64
 
-// url joins the codec's path to the endpoint's URL. Both may carry a query.
-func (e *endpoint) url(path string) (*url.URL, error) {
+// url joins the codec's path to the endpoint's URL. Both may carry a query. It is kept for the next request unless it is of one answer only.
+func (e *endpoint) url(path string, kept bool) (*url.URL, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if u, ok := e.urls[path]; ok {
@@ -158,7 +158,7 @@ func (e *endpoint) url(path string) (*url.URL, error) {
 	u.RawPath = strings.TrimSuffix(e.base.EscapedPath(), "/") + rel.EscapedPath()
 	u.Path = strings.TrimSuffix(e.base.Path, "/") + rel.Path
 	u.RawQuery = strings.Trim(e.base.RawQuery+"&"+rel.RawQuery, "&")
-	if len(e.urls) < maxURLs {
+	if kept && len(e.urls) < maxURLs {
 		if e.urls == nil {
 			e.urls = map[string]*url.URL{}
 		}

@@ -131,7 +131,9 @@ func (k *call) run(ctx context.Context) error {
 		switch {
 		case r.verdict == 0:
 			return nil
-		case r.verdict == giveUp || r.verdict == stop || k.isSpent():
+		case r.verdict == giveUp || r.verdict == stop:
+			return k.failed(k.final)
+		case k.isSpent():
 			return k.failed(k.last)
 		}
 	}
@@ -304,8 +306,14 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 		}
 		r := k.judge(x, err)
 		k.learn(x, err, r)
+		if r.verdict == giveUp || r.verdict == stop {
+			k.conclude(err)
+		}
 		if k.takeOver() {
 			return rule{}
+		}
+		if k.final != nil {
+			return rule{verdict: giveUp}
 		}
 		if r.verdict == strip && repeats == 0 && !k.isSpent() {
 			if stripped, e := k.stripped(ctx, x); e == nil {

@@ -33,6 +33,7 @@ type run struct {
 	after time.Duration
 	late  bool // the hedge was put off to its last moment
 	over  bool
+	lost  bool // another attempt was the first to have content
 }
 
 // encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
@@ -59,7 +60,7 @@ func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest)
 		return nil, err
 	}
 	x.method, x.body, x.header, x.notes = encoded.Method, encoded.Body, encoded.Header, encoded.Notes
-	x.url, err = e.url(encoded.Path)
+	x.url, err = e.url(encoded.Path, encoded.Method == "")
 	return x, err
 }
 

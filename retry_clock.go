@@ -76,14 +76,27 @@ func (c *clock) answered() {
 	c.step, c.limit = stepContent, c.limits.FirstContent
 }
 
-// content notes that content came. While a model thinks unseen, it is given more time.
-func (c *clock) content(thinking bool) {
+// content notes that content came. While a model works unseen, it is given more time.
+func (c *clock) content(busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.step, c.waited = stepBetween, 0
+	c.between(busy)
+}
+
+// busy notes, without content, that the model works unseen, or does so no more.
+func (c *clock) busy(busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.step == stepBetween {
+		c.between(busy)
+	}
+}
+
+func (c *clock) between(busy bool) {
 	c.limit = cmp.Or(c.limits.BetweenContent, stallLimit(time.Until(c.deadline)))
-	if thinking {
-		c.limit *= thinkingPatience
+	if busy {
+		c.limit *= busyPatience
 	}
 }
 
@@ -103,8 +116,8 @@ const (
 	// minStall and maxStall bound the default of Timeouts.BetweenContent, a quarter of the time that the call has left.
 	minStall = 2 * time.Second
 	maxStall = 15 * time.Second
-	// thinkingPatience multiplies the limit between content while a block of thinking is open: much of it is never sent.
-	thinkingPatience = 4
+	// busyPatience multiplies the limit between content while the model works unseen.
+	busyPatience = 4
 )
 
 func stallLimit(left time.Duration) time.Duration { return min(max(left/4, minStall), maxStall) }
@@ -200,12 +213,13 @@ func (c *clock) stop() {
 // timedBody is an answer's body whose reading is measured.
 type timedBody struct {
 	io.ReadCloser
-	clock    *clock
-	moved    bool // content came since the last read
-	thinking bool // it was thinking that goes on
-	stopped  bool // the model has said why it stopped
-	whole    bool // the answer is not streamed: all but white space is content
-	unwatch  func() bool
+	clock   *clock
+	moved   bool // content came since the last read
+	busy    bool // the model works unseen
+	told    bool // what the clock knows of that
+	stopped bool // the model has said why it stopped
+	whole   bool // the answer is not streamed: all but white space is content
+	unwatch func() bool
 }
 
 // Close may be called more than once.
@@ -221,9 +235,11 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	case b.stopped:
 		b.clock.stopped()
 	case b.moved:
-		b.clock.content(b.thinking)
+		b.clock.content(b.busy)
+	case b.busy != b.told:
+		b.clock.busy(b.busy)
 	}
-	b.moved = false
+	b.moved, b.told = false, b.busy
 	b.clock.wait()
 	n, err := b.ReadCloser.Read(p)
 	b.clock.done()

@@ -20,6 +20,7 @@ type race struct {
 	stops    []context.CancelFunc // what they read keys with
 	panicked any                  // what an adapter or a transport panicked with in one of them
 	over     bool                 // no attempt is needed any more
+	final    *Error               // the failure after which nobody else is asked; what already answers still may
 }
 
 // latePoints is after how many hedge points an endpoint counts as failed: from then on a reserve may come from elsewhere than its own
@@ -56,7 +57,7 @@ func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 
 // mayHelp reports whether a reserve beside x is of use. k.mu is held.
 func (k *call) mayHelp(x *exchange) bool {
-	return !x.run.over && !k.over && k.leader == nil && !k.spent()
+	return !x.run.over && !k.over && k.final == nil && k.leader == nil && !k.spent()
 }
 
 // reserve takes the best candidate that may run beside x. Their keys are looked up without the lock, which the attempts need to go on: a
@@ -121,9 +122,8 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 		if !ok {
 			break
 		}
-		c.why = why + c.why
 		var x *exchange
-		if x, more = k.tryReserve(ctx, keys, c); x != nil {
+		if x, more = k.tryReserve(ctx, keys, c, why); x != nil {
 			k.mu.Lock()
 			k.ready = x
 			k.mu.Unlock()
@@ -134,7 +134,7 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 
 // tryReserve makes one attempt. It returns the exchange if that answers, and else whether another reserve may help. Its key is read in a
 // context of its own, which ends when no reserve is needed any more.
-func (k *call) tryReserve(ctx, keys context.Context, c candidate) (x *exchange, more bool) {
+func (k *call) tryReserve(ctx, keys context.Context, c candidate, why string) (x *exchange, more bool) {
 	x, err := k.encode(keys, c)
 	if err != nil && keys.Err() != nil {
 		k.mu.Lock()
@@ -145,6 +145,7 @@ func (k *call) tryReserve(ctx, keys context.Context, c candidate) (x *exchange, 
 	if err != nil {
 		return nil, k.unsendable(c, err) == nil
 	}
+	x.why = why + x.why
 	e := k.attempt(ctx, x, first)
 	if e == nil {
 		return x, false
@@ -153,6 +154,9 @@ func (k *call) tryReserve(ctx, keys context.Context, c candidate) (x *exchange, 
 	k.learn(x, e, r)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if r.verdict == giveUp && k.final == nil {
+		k.final = e // the attempt that is late may still answer
+	}
 	if r.verdict == otherModel {
 		k.dropModel(x)
 	}
@@ -163,6 +167,22 @@ func (k *call) tryReserve(ctx, keys context.Context, c candidate) (x *exchange, 
 	return nil, r.verdict != giveUp && r.verdict != stop
 }
 
+// conclude ends the search after a failure of the attempt on the caller's goroutine: no reserve is waited for but one that has content.
+func (k *call) conclude(e *Error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.final == nil {
+		k.final = e
+	}
+	k.over = true
+	for _, x := range k.running {
+		if x != k.leader {
+			x.run.end(errLost)
+		}
+	}
+	k.stopReserves()
+}
+
 // lead reports whether an attempt whose first content came is the first to have any. All others are not needed any more.
 func (k *call) lead(x *exchange) bool {
 	k.mu.Lock()
@@ -170,12 +190,13 @@ func (k *call) lead(x *exchange) bool {
 	x.run.ahead = max(time.Since(x.run.begun), 1)
 	switch {
 	case k.leader == x:
-	case k.over || k.leader != nil:
+	case k.over || k.leader != nil || x.run.lost:
 		return false
 	default:
 		k.leader = x
 		for _, other := range k.running {
 			if other != x {
+				other.run.lost = true // also if x fails before the other has noticed
 				other.run.end(errLost)
 			}
 		}

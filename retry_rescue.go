@@ -26,7 +26,7 @@ type Rescue string
 // How far to go.
 const (
 	// RescueExact is the default: ways 1 and 2, which show neither a gap nor a word twice.
-	RescueExact Rescue = ""
+	RescueExact Rescue = "exact"
 	// RescueOff ends the call when the answer breaks off.
 	RescueOff Rescue = "off"
 	// RescueContinue adds way 3. The seam is clean, but the text behind it is another model's idea of what was to come.
@@ -37,10 +37,10 @@ const (
 	RescueAll Rescue = "all"
 )
 
-const rescueNames = `"off", "continue", "reset", "all", or none for resumption and prefill`
+const rescueNames = `"exact", "off", "continue", "reset" or "all"`
 
 func (r Rescue) valid() bool {
-	return slices.Contains([]Rescue{RescueExact, RescueOff, RescueContinue, RescueReset, RescueAll}, r)
+	return slices.Contains([]Rescue{"", RescueExact, RescueOff, RescueContinue, RescueReset, RescueAll}, r)
 }
 
 // rung is one way to go on with an answer that broke off.
@@ -119,7 +119,7 @@ func (k *call) goOn(ctx context.Context, e *Error) error {
 // cannot be had, the caller sees the answer as the provider gave it, with a token to go on in its Extra.
 func (k *call) resume(ctx context.Context) bool {
 	x := k.used
-	policy := cmp.Or(k.request.Rescue, k.client.config.Retry.Rescue)
+	policy := k.rescuePolicy()
 	if x.run.answer.Stopped().Reason != StopResumable || policy == RescueOff || k.isSpent() {
 		return false
 	}
@@ -138,7 +138,7 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	by := k.used
 	by.finish()
 	k.mu.Lock()
-	k.used, k.last, k.leader, k.over, k.lost, k.parked = nil, e, nil, false, nil, nil
+	k.used, k.last, k.final, k.leader, k.over, k.lost, k.parked = nil, e, nil, nil, false, nil, nil
 	k.mu.Unlock()
 	err := k.run(ctx)
 	if err != nil {
@@ -147,9 +147,14 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	return err
 }
 
+// rescuePolicy is how far this call may go.
+func (k *call) rescuePolicy() Rescue {
+	return cmp.Or(k.request.Rescue, k.client.config.Retry.Rescue, RescueExact)
+}
+
 // ladder lists the ways to go on with an answer, best first.
 func (k *call) ladder(e *Error, r rule) []candidate {
-	policy := cmp.Or(k.request.Rescue, k.client.config.Retry.Rescue)
+	policy := k.rescuePolicy()
 	if policy == RescueOff && k.events {
 		return nil
 	}
