@@ -2,7 +2,6 @@ package holdfast_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,74 +15,6 @@ import (
 	"github.com/holdfast-ai/holdfast"
 	"github.com/holdfast-ai/holdfast/holdfasttest"
 )
-
-// house is a client with named endpoints over memory, each with a server of its own.
-type house struct {
-	network *holdfasttest.Network
-	servers map[string]*holdfasttest.Server
-	conf    holdfast.Config
-	client  *holdfast.Client
-}
-
-func newHouse() *house {
-	network := holdfasttest.NewNetwork()
-	return &house{network: network, servers: map[string]*holdfasttest.Server{}, conf: holdfast.Config{Dial: network.Dial}}
-}
-
-// endpoint adds one that answers the replies, the last of them to all further requests.
-func (h *house) endpoint(name string, s speaker, replies ...holdfasttest.Reply) *holdfasttest.Server {
-	server := h.network.NewServer(name+".test", s.dialect)
-	h.add(name, s, server, replies)
-	return server
-}
-
-func (h *house) add(name string, s speaker, server *holdfasttest.Server, replies []holdfasttest.Reply) {
-	if len(replies) > 0 {
-		server.Script(replies[:len(replies)-1]...)
-		server.Always(replies[len(replies)-1])
-	}
-	h.servers[name] = server
-	h.conf.Endpoints = append(h.conf.Endpoints, holdfast.Endpoint{
-		Name: name, Provider: s.provider, URL: server.URL + s.path, Proxy: "direct", KeySource: holdfast.Literal("key-of-" + name),
-		Models: map[string]string{"default": s.model},
-	})
-}
-
-func (h *house) open(t *testing.T) *holdfast.Client {
-	t.Helper()
-	h.client = newClient(t, h.conf)
-	return h.client
-}
-
-// close ends everything, so that the bubble shows whatever was left behind.
-func (h *house) close() {
-	_ = h.client.Close()
-	for _, s := range h.servers {
-		s.Close()
-	}
-	h.network.Close()
-}
-
-func speakerOf(name string) speaker {
-	i := slices.IndexFunc(tableSpeakers, func(s tableSpeaker) bool { return s.name == name })
-	return tableSpeakers[i].speaker
-}
-
-// read reads a stream and returns its text since the last reset, its types of event, its answer and its error.
-func read(stream func(func(holdfast.Event, error) bool)) (text string, types []holdfast.EventType, answer *holdfast.ChatResponse, err error) {
-	for event, e := range stream {
-		if e != nil {
-			return text, types, nil, e
-		}
-		if event.Type == holdfast.EventReset {
-			text = ""
-		}
-		text += event.Text()
-		types = append(types, event.Type)
-		answer = event.Response
-	}
-	return text, types, answer, nil
-}
 
 // A model that is asked in words to go on says again what it likes of the end; none of it is shown twice.
 func TestContinuationInATurn(t *testing.T) {
@@ -125,17 +56,6 @@ func TestContinuationInATurn(t *testing.T) {
 			})
 		}
 	}
-}
-
-// pieces cuts a text behind every n bytes, or a little later where a character ends.
-func pieces(text string, n int) (list []string) {
-	from := 0
-	for i := range text {
-		if i-from >= n {
-			list, from = append(list, text[from:i]), i
-		}
-	}
-	return append(list, text[from:])
 }
 
 // White space at the end of what was shown is stripped before a prefill is sent, and comes again with what follows. However the
@@ -353,128 +273,6 @@ func TestStreamToolArgs(t *testing.T) {
 	}
 }
 
-// The winner's rival is cancelled at once, and what it cost is known.
-func TestLoserIsCancelled(t *testing.T) {
-	t.Parallel()
-	for _, s := range speakers {
-		for _, tls := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/tls=%v", s.name, tls), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					h := newHouse()
-					defer h.close()
-					h.serve(tls, "a", s, holdfasttest.Reply{Text: blue, BeforeFirst: time.Hour})
-					h.serve(tls, "b", s, holdfasttest.Reply{Text: blue, BeforeFirst: time.Second, Between: 100 * time.Millisecond})
-					begun := time.Now()
-					var first time.Time
-					for event, err := range h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why is the sky blue?")}) {
-						if err != nil {
-							t.Fatal(err)
-						}
-						if first.IsZero() && event.Text() != "" {
-							first = time.Now()
-						}
-						if event.Type == holdfast.EventEnd {
-							a := event.Response.Trail.Attempts
-							if len(a) != 2 || a[0].Kind != holdfast.KindLost || a[1].Kind != "" || a[0].Usage.Exact || !a[0].Sent {
-								t.Errorf("got %s, want a loser and an answer", event.Response.Trail)
-							}
-						}
-					}
-					lost := h.servers["a"].Requests()[0]
-					h.servers["a"].Wait()
-					if lost = h.servers["a"].Requests()[0]; !lost.Aborted || lost.Ended.Sub(first) > 20*time.Millisecond {
-						t.Errorf("the loser's request ended %v after the winner's first content, aborted %v", lost.Ended.Sub(first), lost.Aborted)
-					}
-					if at := first.Sub(begun).Round(100 * time.Millisecond); at != 3500*time.Millisecond {
-						t.Errorf("the first content came after %v, want the hedge point of 2.5 s and a second", at)
-					}
-				})
-			})
-		}
-	}
-}
-
-// serve adds an endpoint with or without TLS and HTTP/2.
-func (h *house) serve(secure bool, name string, s speaker, replies ...holdfasttest.Reply) {
-	if !secure {
-		h.endpoint(name, s, replies...)
-		return
-	}
-	h.conf.TLS = &tls.Config{RootCAs: h.network.CA(), MinVersion: tls.VersionTLS12}
-	h.add(name, s, h.network.NewTLSServer(name+".test", s.dialect), replies)
-}
-
-// Each clock ends the step that it is for, to the moment, over HTTP/1.1 and over TLS and HTTP/2, and signs of life hold none of them up.
-func TestClocks(t *testing.T) {
-	t.Parallel()
-	limits := holdfast.Timeouts{Headers: 3 * time.Second, FirstContent: 5 * time.Second, BetweenContent: 7 * time.Second, Total: 20 * time.Second}
-	for name, c := range map[string]struct {
-		reply holdfasttest.Reply
-		kind  holdfast.Kind
-		took  time.Duration
-		text  bool // some of it was shown
-	}{
-		"headers":                {holdfasttest.Reply{BeforeHeaders: time.Hour}, holdfast.KindHeaderTimeout, 3 * time.Second, false},
-		"first content":          {holdfasttest.Reply{BeforeFirst: time.Hour}, holdfast.KindStalled, 5 * time.Second, false},
-		"first content, late":    {holdfasttest.Reply{BeforeHeaders: 2 * time.Second, BeforeFirst: time.Hour}, holdfast.KindStalled, 5 * time.Second, false},
-		"first content, pings":   {holdfasttest.Reply{BeforeFirst: time.Hour, KeepAlive: time.Second}, holdfast.KindStalled, 5 * time.Second, false},
-		"between content":        {holdfasttest.Reply{Fault: holdfasttest.Stall, After: 2}, holdfast.KindStalled, 7 * time.Second, true},
-		"between content, pings": {holdfasttest.Reply{Fault: holdfasttest.KeepAlivesOnly, After: 2, KeepAlive: time.Second}, holdfast.KindStalled, 7 * time.Second, true},
-		"total":                  {holdfasttest.Reply{Between: 6 * time.Second}, holdfast.KindAttemptTimeout, 20 * time.Second, true},
-	} {
-		for _, s := range speakers {
-			for _, secure := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/tls=%v", name, s.name, secure), func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) {
-						h := newHouse()
-						defer h.close()
-						reply := c.reply
-						reply.Text = blue
-						h.serve(secure, "a", s, reply)
-						h.conf.Timeouts = holdfast.Timeouts{Headers: time.Hour, FirstContent: time.Hour, BetweenContent: time.Hour}
-						h.conf.Endpoints[0].Timeouts = limits // an endpoint's own come first
-						h.conf.Retry.MaxAttempts = 1
-						begun := time.Now()
-						text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-						var e *holdfast.Error
-						if !errors.As(err, &e) || e.Kind != c.kind || (text != "") != c.text || (e.Partial != nil) != c.text {
-							t.Errorf("got %q, %v, want %s", text, err, c.kind)
-						}
-						if took := time.Since(begun); took < c.took || took > c.took+50*time.Millisecond {
-							t.Errorf("it took %v, want %v", took, c.took)
-						}
-					})
-				})
-			}
-		}
-	}
-}
-
-// A reader that takes its time stops no stream: only the provider's silence is measured.
-func TestSlowReader(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse()
-		defer h.close()
-		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{Text: sixty, Between: 100 * time.Millisecond})
-		h.conf.Timeouts = holdfast.Timeouts{FirstContent: time.Second, BetweenContent: time.Second}
-		h.conf.Timeout = time.Hour
-		text := ""
-		for event, err := range h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			text += event.Text()
-			time.Sleep(20 * time.Second)
-		}
-		if text != sixty {
-			t.Errorf("got %q, want all of it", text)
-		}
-	})
-}
-
 // However a reader leaves, the provider knows at once.
 func TestReaderLeaves(t *testing.T) {
 	t.Parallel()
@@ -508,37 +306,6 @@ func TestReaderLeaves(t *testing.T) {
 			}
 		}
 	}
-}
-
-// An endpoint that is down for a minute is asked again by the next calls, and serves them when it is back.
-func TestDownForAMinute(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse()
-		defer h.close()
-		begun := time.Now()
-		a := h.endpoint("a", speakerOf("claude"))
-		a.Respond(func(r holdfasttest.Request) holdfasttest.Reply {
-			if r.At.Sub(begun) < time.Minute {
-				return holdfasttest.Reply{Error: holdfasttest.Overloaded}
-			}
-			return holdfasttest.Reply{}
-		})
-		h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{})
-		h.open(t)
-		var by []string
-		for range 5 {
-			_, _, answer, err := read(h.client.Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			by = append(by, answer.Endpoint)
-			time.Sleep(20 * time.Second)
-		}
-		if got := strings.Join(by, " "); got != "b b b a a" {
-			t.Errorf("answered by %s, want b for a minute and then a", got)
-		}
-	})
 }
 
 // An attempt that rescues an answer and is refused hides nothing of what broke it.
@@ -584,22 +351,6 @@ func TestCancelledDuringRescue(t *testing.T) {
 	})
 }
 
-// What an adapter panics with in a reserve reaches the caller's goroutine, where it can be recovered.
-func TestReservePanics(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &stage{plays: map[string][]play{"a": {hangs}, "b": {func(*http.Request) (*http.Response, error) { panic("of b") }}}}
-		client := s.client(t, holdfast.Config{}, "a", "b")
-		defer func() {
-			if got := recover(); got != "of b" {
-				t.Errorf("recovered %v, want what the transport panicked with", got)
-			}
-		}()
-		_, err := client.Chat(t.Context(), hello)
-		t.Errorf("got %v, want a panic", err)
-	})
-}
-
 // A request whose rescue is misspelled is refused before anything is sent.
 func TestUnknownRescue(t *testing.T) {
 	t.Parallel()
@@ -640,51 +391,6 @@ func TestRescueQuotesNothing(t *testing.T) {
 	})
 }
 
-// A reserve that cannot carry the request is passed over, and the attempt that is late is waited for.
-func TestReserveCannotCarry(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse()
-		defer h.close()
-		h.endpoint("a", speakerOf("claude+prefill"), holdfasttest.Reply{Text: sixty, BeforeFirst: 10 * time.Second})
-		b := h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{})
-		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?"), TopK: 5}))
-		if err != nil || text != sixty || len(b.Requests()) != 0 {
-			t.Fatalf("got %q, %v, want the answer that was late", text, err)
-		}
-		if skipped := answer.Trail.Skipped; len(skipped) != 1 || !strings.Contains(skipped[0].Why, "top_k") {
-			t.Errorf("got %v, want why b was passed over", skipped)
-		}
-	})
-}
-
-// A reserve that came second, and whose transport is slow to notice, has no part in what goes on when the answer breaks off.
-func TestLateLoser(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse()
-		defer h.close()
-		s := speakerOf("claude+prefill")
-		h.endpoint("a", s, holdfasttest.Reply{Text: sixty, BeforeFirst: 400 * time.Millisecond, Fault: holdfasttest.CutRST, After: 3})
-		h.endpoint("b", s, holdfasttest.Reply{Text: sixty})
-		h.endpoint("c", s, holdfasttest.Reply{Text: sixty, BeforeFirst: 600 * time.Millisecond})
-		h.conf.Timeouts.Hedge = 300 * time.Millisecond
-		h.conf.WrapTransport = func(name string, base http.RoundTripper) http.RoundTripper {
-			if name != "b" {
-				return base
-			}
-			return roundTrip(func(r *http.Request) (*http.Response, error) {
-				time.Sleep(300 * time.Millisecond)
-				return base.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
-			})
-		}
-		text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-		if err != nil || text != sixty || answer.Text() != sixty {
-			t.Errorf("got %q, %v, want it once", text, err)
-		}
-	})
-}
-
 // A tier is left only when it cannot help: the endpoint that broke off is asked before the one of the next tier, which was not asked yet.
 func TestRescueStaysInItsTier(t *testing.T) {
 	t.Parallel()
@@ -699,201 +405,6 @@ func TestRescueStaysInItsTier(t *testing.T) {
 			t.Errorf("got %q from %v, %v, want all of it from a", text, answer, err)
 		}
 	})
-}
-
-// An endpoint that falls silent does not teach that reserves may come ever later.
-func TestSilenceDoesNotPutOffReserves(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse()
-		defer h.close()
-		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{BeforeHeaders: time.Hour})
-		h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{Text: sixty})
-		h.open(t)
-		for call := range 20 {
-			begun := time.Now()
-			if _, _, _, err := read(h.client.Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")})); err != nil {
-				t.Fatal(err)
-			}
-			if took := time.Since(begun); took > 30*time.Second {
-				t.Errorf("call %d took %v, want the reserve's answer soon", call, took)
-			}
-		}
-	})
-}
-
-// finishing is a server that says why it stopped with every piece, and takes its time between them.
-func finishing(form string, pieces []string, between time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for _, p := range pieces {
-			fmt.Fprintf(w, form, p)
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(between)
-		}
-	})
-}
-
-// A stop reason that comes with content proves nothing: more content may follow.
-func TestStopReasonWithEveryPiece(t *testing.T) {
-	t.Parallel()
-	for name, form := range map[string]string{
-		"local":          `data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":"stop"}]}` + "\n\n",
-		"gemini+prefill": `data: {"candidates":[{"content":{"role":"model","parts":[{"text":"%s"}]},"finishReason":"STOP"}]}` + "\n\n",
-	} {
-		for _, between := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
-			t.Run(fmt.Sprintf("%s/%s", name, between), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					h := newHouse()
-					defer h.close()
-					s := speakerOf(name)
-					h.conf.Endpoints = []holdfast.Endpoint{{
-						Name: "a", Provider: s.provider, URL: h.network.Serve("a.test", finishing(form, strings.SplitAfter(sixty, " "), between)) + s.path,
-						Proxy: "direct", KeySource: holdfast.Literal("k"), Models: map[string]string{"default": s.model},
-					}}
-					text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-					if err != nil || text != sixty {
-						t.Errorf("got %q, %v, want all of it", text, err)
-					}
-				})
-			})
-		}
-	}
-}
-
-// An answer that was whole stays so, whichever clock ends the wait for the end of its stream.
-func TestWholeAnswerStaysWhole(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(*holdfast.Config){
-		"the attempt's": func(c *holdfast.Config) { c.Timeouts.Total = 500 * time.Millisecond },
-		"the call's":    func(c *holdfast.Config) { c.Timeout = 500 * time.Millisecond },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				h := newHouse()
-				defer h.close()
-				h.endpoint("a", speakerOf("local+prefill"), holdfasttest.Reply{Text: sixty, Fault: holdfasttest.StayOpen}, holdfasttest.Reply{Text: sixty + " More."})
-				change(&h.conf)
-				text, _, answer, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-				if err != nil || text != sixty || len(answer.Trail.Attempts) != 1 {
-					t.Errorf("got %q, %v, want the answer as it was", text, err)
-				}
-			})
-		})
-	}
-}
-
-// A model that thinks unseen in the middle of its answer is waited for.
-func TestUnseenThinkingInTheMiddle(t *testing.T) {
-	t.Parallel()
-	claude := []string{
-		`event: message_start` + "\n" + `data: {"type":"message_start","message":{"id":"m","model":"x","content":[],"usage":{}}}`,
-		`data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`,
-		`data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Let me see. "}}`,
-		`data: {"type":"content_block_stop","index":0}`,
-		`data: {"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":"","signature":""}}`,
-		"",
-		`data: {"type":"content_block_delta","index":1,"delta":{"type":"signature_delta","signature":"c2ln"}}`,
-		`data: {"type":"content_block_stop","index":1}`,
-		`data: {"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}`,
-		`data: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"Blue."}}`,
-		`data: {"type":"content_block_stop","index":2}`,
-		`data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}`,
-		`data: {"type":"message_stop"}`,
-	}
-	responses := []string{
-		`data: {"type":"response.created","response":{"id":"r","model":"x"},"sequence_number":0}`,
-		`data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"a","content":[]},"sequence_number":1}`,
-		`data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Let me see. ","sequence_number":2}`,
-		`data: {"type":"response.output_item.done","output_index":0,"item":{"type":"message","id":"a","content":[{"type":"output_text","text":"Let me see. "}]},"sequence_number":3}`,
-		`data: {"type":"response.output_item.added","output_index":1,"item":{"type":"reasoning","id":"b","summary":[]},"sequence_number":4}`,
-		"",
-		`data: {"type":"response.output_item.done","output_index":1,"item":{"type":"reasoning","id":"b","summary":[],"encrypted_content":"x"},"sequence_number":5}`,
-		`data: {"type":"response.output_item.added","output_index":2,"item":{"type":"message","id":"c","content":[]},"sequence_number":6}`,
-		`data: {"type":"response.output_text.delta","output_index":2,"content_index":0,"delta":"Blue.","sequence_number":7}`,
-		`data: {"type":"response.output_item.done","output_index":2,"item":{"type":"message","id":"c","content":[{"type":"output_text","text":"Blue."}]},"sequence_number":8}`,
-		`data: {"type":"response.completed","response":{"id":"r","model":"x","status":"completed","output":[]},"sequence_number":9}`,
-	}
-	for name, events := range map[string][]string{"claude": claude, "responses": responses} {
-		for thinks, lives := range map[time.Duration]bool{40 * time.Second: true, 2 * time.Minute: false} {
-			t.Run(fmt.Sprintf("%s/%s", name, thinks), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					h := newHouse()
-					defer h.close()
-					s := speakerOf(name)
-					url := h.network.Serve("a.test", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						w.Header().Set("Content-Type", "text/event-stream")
-						for _, e := range events {
-							if e == "" {
-								select {
-								case <-time.After(thinks):
-								case <-r.Context().Done():
-								}
-							}
-							fmt.Fprint(w, e+"\n\n")
-							_ = http.NewResponseController(w).Flush()
-						}
-					}))
-					h.conf.Endpoints = []holdfast.Endpoint{{
-						Name: "a", Provider: s.provider, URL: url + s.path, Proxy: "direct", KeySource: holdfast.Literal("k"), Models: map[string]string{"default": s.model},
-					}}
-					text, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-					if (err == nil) != lives || (lives && text != "Let me see. Blue.") {
-						t.Errorf("got %q, %v, want it to live: %v", text, err, lives)
-					}
-				})
-			})
-		}
-	}
-}
-
-// What ends a call ends it at once and is what the caller hears, whatever a reserve does meanwhile.
-func TestFinalFailures(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		a, b  holdfasttest.Reply
-		kind  holdfast.Kind
-		asked string
-		took  time.Duration
-	}{
-		"the first is final, the reserve hangs": {
-			holdfasttest.Reply{Error: holdfasttest.BadRequest, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{BeforeHeaders: time.Hour},
-			holdfast.KindInvalid, "a invalid request, b came second", 5 * time.Second,
-		},
-		"the first is final, the reserve failed": {
-			holdfasttest.Reply{Error: holdfasttest.BadRequest, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{Error: holdfasttest.ServerError, BeforeHeaders: time.Second},
-			holdfast.KindInvalid, "a invalid request, b server error", 5 * time.Second,
-		},
-		"the reserve is final": {
-			holdfasttest.Reply{Error: holdfasttest.ServerError, BeforeHeaders: 5 * time.Second}, holdfasttest.Reply{Error: holdfasttest.BadRequest},
-			holdfast.KindInvalid, "a server error, b invalid request", 5 * time.Second,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				h := newHouse()
-				defer h.close()
-				s := speakerOf("claude")
-				h.endpoint("a", s, c.a)
-				h.endpoint("b", s, c.b)
-				other := h.endpoint("c", s, holdfasttest.Reply{Text: sixty})
-				h.conf.Endpoints[2].Tier = 1
-				begun := time.Now()
-				_, _, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
-				var e *holdfast.Error
-				if !errors.As(err, &e) || e.Kind != c.kind || trailInWords(e.Trail) != c.asked || len(other.Requests()) != 0 {
-					t.Errorf("got %v, want %s: %s", err, c.kind, c.asked)
-				}
-				if took := time.Since(begun); took != c.took {
-					t.Errorf("it took %v, want %v", took, c.took)
-				}
-			})
-		})
-	}
 }
 
 // A request may ask for the safe way where the configuration allows more.
