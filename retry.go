@@ -304,16 +304,9 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 			k.used = x
 			return rule{}
 		}
-		r := k.judge(x, err)
-		k.learn(x, err, r)
-		if r.verdict == giveUp || r.verdict == stop {
-			k.conclude(err)
-		}
-		if k.takeOver() {
-			return rule{}
-		}
-		if k.final != nil {
-			return rule{verdict: giveUp}
+		r, over := k.consequence(x, err)
+		if over {
+			return r
 		}
 		if r.verdict == strip && repeats == 0 && !k.isSpent() {
 			if stripped, e := k.stripped(ctx, x); e == nil {
@@ -330,6 +323,23 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 		x.why = "again in place after " + string(err.Kind)
 		err = k.attempt(ctx, x, wait)
 	}
+}
+
+// consequence judges a failure, and waits for the reserves that run beside. It reports true if nobody else is to be asked: a reserve has the
+// answer, or the call has failed for good.
+func (k *call) consequence(x *exchange, e *Error) (r rule, over bool) {
+	r = k.judge(x, e)
+	k.learn(x, e, r)
+	if r.verdict == giveUp || r.verdict == stop {
+		k.conclude(e)
+	}
+	switch {
+	case k.takeOver():
+		return rule{}, true
+	case k.final != nil:
+		return rule{verdict: giveUp}, true
+	}
+	return r, false
 }
 
 // judge judges a failure. That of a way to go on with an answer says nothing against the other ways.

@@ -1,4 +1,3 @@
-// Package score is the running estimate of how well an endpoint answers.
 package score
 
 import (
