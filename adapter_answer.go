@@ -352,6 +352,10 @@ func (w *AnswerWriter) Discard() {
 	if w.done {
 		return
 	}
+	if w.joint.mute { // only of its own part: what others said before stays
+		w.joint.torn = errWithdrawn
+		return
+	}
 	shown := len(w.blocks) > 0
 	w.blocks, w.open, w.joint.block, w.joint.seam = nil, nil, nil, nil
 	if w.shows.events && shown {

@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
@@ -18,6 +19,9 @@ type joint struct {
 	before Usage      // of the attempts that wrote the beginning
 	length int        // of the beginning, in bytes
 }
+
+// errWithdrawn tears a rest that its provider took back.
+var errWithdrawn = errors.New("the provider withdrew it")
 
 // mark is how far an answer had come when its provider gave a mark from which it can go on.
 type mark struct {

@@ -474,3 +474,37 @@ func TestIncompleteCallIsNotShown(t *testing.T) {
 		}
 	})
 }
+
+// A model that is asked to go on and refuses takes back nothing of what another said.
+func TestRefusalToGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		s := speakerOf("claude+prefill")
+		h.endpoint("a", s, holdfasttest.Reply{Text: sixty, Fault: holdfasttest.CutFIN, After: 10}, holdfasttest.Reply{Error: holdfasttest.BadRequest})
+		h.endpoint("b", s, holdfasttest.Reply{Text: "I would rather", Refusal: "This cannot be continued."})
+		text, types, _, err := read(h.open(t).Stream(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}))
+		var e *holdfast.Error
+		if !errors.As(err, &e) || slices.Contains(types, holdfast.EventReset) || !strings.HasPrefix(e.Partial.Text(), text) || text == "" {
+			t.Errorf("got %q, %v after %v, want the error and what was shown", text, err, types)
+		}
+	})
+}
+
+// A model that is asked to go on and starts all over repeats nothing, however long the answer was.
+func TestRetoldFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		long := strings.Repeat(sixty+" ", 10)
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{Chunks: []string{long[:4000], "never sent"}, Fault: holdfasttest.CutFIN, After: 1})
+		h.endpoint("b", speakerOf("claude"), holdfasttest.Reply{Text: long})
+		req := &holdfast.ChatRequest{Messages: holdfast.Ask("Why?"), Rescue: holdfast.RescueContinue}
+		text, _, _, err := read(h.open(t).Stream(t.Context(), req))
+		if err != nil || text != long {
+			t.Errorf("got %d bytes, %v, want the %d of the answer once", len(text), err, len(long))
+		}
+	})
+}

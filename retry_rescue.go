@@ -348,7 +348,7 @@ func (r *rescue) seam(x *exchange) *seam.Seam {
 	case rungResume:
 		return seam.Echo(r.echo)
 	case rungTurn:
-		return seam.Overlap(r.text)
+		return seam.Retold(r.text)
 	}
 	sent := strings.TrimRightFunc(r.text, unicode.IsSpace)
 	if continues(x) == ContinuesAnew {

@@ -6,39 +6,51 @@ func Again(whole, stripped string) *Seam {
 	if whole == "" {
 		return Space(stripped)
 	}
-	return &Seam{half: &again{whole: whole, space: space{stripped}}}
+	return &Seam{half: &again{whole: whole, repeated: &space{stripped}, other: &space{stripped}}}
+}
+
+// Retold is [Overlap] for a model that may also start all over: if the second half begins with all of shown, that is dropped, however
+// long it is.
+func Retold(shown string) *Seam {
+	if len(shown) <= MaxOverlap {
+		return Overlap(shown)
+	}
+	return &Seam{half: &again{whole: shown, repeated: &space{}, other: newOverlap(shown)}}
 }
 
 type again struct {
-	whole string
-	held  int // bytes of whole that came
-	space space
-	past  bool
+	whole           string
+	held            int  // bytes of whole that came
+	repeated, other half // what follows, if all of whole came and if not
+	rest            half // which of them; nil before that is known
 }
 
 func (a *again) take(piece []byte) ([]byte, bool, error) {
-	if a.past {
-		return a.space.take(piece)
+	if a.rest != nil {
+		return a.rest.take(piece)
 	}
-	rest := a.whole[a.held:]
-	n := min(len(piece), len(rest))
+	expected := a.whole[a.held:]
+	n := min(len(piece), len(expected))
 	switch {
-	case string(piece[:n]) != rest[:n]: // another text: what was held back of it reads like whole
-		piece = append([]byte(a.whole[:a.held]), piece...)
-	case n < len(rest):
+	case string(piece[:n]) != expected[:n]: // another text: what was held back of it reads like whole
+		a.rest = a.other
+		return a.rest.take(append([]byte(a.whole[:a.held]), piece...))
+	case n < len(expected):
 		a.held += n
 		return nil, false, nil
-	default:
-		piece = piece[n:]
 	}
-	a.past = true
-	return a.space.take(piece)
+	a.rest = a.repeated
+	return a.rest.take(piece[n:])
 }
 
 func (a *again) flush() ([]byte, error) {
-	if a.past {
-		return nil, nil
+	if a.rest != nil {
+		return a.rest.flush()
 	}
-	out, _, err := a.space.take([]byte(a.whole[:a.held]))
-	return out, err
+	out, done, err := a.other.take([]byte(a.whole[:a.held]))
+	if done || err != nil {
+		return out, err
+	}
+	more, err := a.other.flush()
+	return append(out, more...), err
 }
