@@ -147,6 +147,7 @@ var claudeMessages = []struct {
 	{"exceed context limit", KindContextLength},
 	{"invalid `signature`", KindThinking},
 	{"latest assistant message cannot be modified", KindThinking},
+	{"blocked by content filtering policy", KindPolicy}, // (unverified)
 	{"data retention", KindModel},
 	{"on-demand throughput isn", KindModel}, // Bedrock: the id needs an inference profile
 	{"maximum allowed number of output tokens", KindFeature},
