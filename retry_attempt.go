@@ -20,6 +20,7 @@ type run struct {
 	begun  time.Time
 	end    context.CancelCauseFunc
 	clock  *clock
+	body   *timedBody
 	answer *AnswerWriter // what was decoded so far; nil before an answer came
 	live   *liveStream   // where the rest of a streamed answer comes from
 	entry  int           // its place in the Trail
@@ -127,13 +128,17 @@ func (k *call) enter(ctx context.Context, x *exchange, wait time.Duration) conte
 	x.sent.Store(false)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	x.run = run{begun: time.Now(), end: end, clock: &clock{end: end, limits: limits, deadline: k.deadline}, entry: len(k.trail.Attempts)}
+	timing := &timing{clock: clock{end: end, limits: limits, deadline: k.deadline}}
+	x.run = run{begun: time.Now(), end: end, clock: &timing.clock, body: &timing.body, entry: len(k.trail.Attempts)}
 	if k.trail.Attempts == nil {
 		k.trail.Attempts = make([]Attempt, 0, 1)
 	}
 	k.trail.Attempts = append(k.trail.Attempts, Attempt{
 		Endpoint: x.endpoint.Name, Provider: x.endpoint.dialect.Name, Model: x.target.Model, Why: x.why, Notes: x.notes,
 	})
+	if k.running == nil {
+		k.running = k.alone[:0]
+	}
 	k.running = append(k.running, x)
 	if k.over || k.leader != nil {
 		end(errLost)
@@ -268,7 +273,8 @@ func (k *call) read(ctx context.Context, x *exchange, resp *http.Response) *Erro
 		defer resp.Body.Close()
 		return foreignPage(resp)
 	}
-	timed := &timedBody{ReadCloser: resp.Body, clock: x.run.clock}
+	timed := x.run.body
+	timed.ReadCloser, timed.clock = resp.Body, x.run.clock
 	if x.endpoint.wrapped { // its body may know nothing of the context, which is how the clocks end an attempt
 		timed.unwatch = context.AfterFunc(ctx, func() { _ = timed.ReadCloser.Close() })
 	}

@@ -210,6 +210,12 @@ func (c *clock) stop() {
 	}
 }
 
+// timing is what measures one attempt, in one piece of memory.
+type timing struct {
+	clock clock
+	body  timedBody
+}
+
 // timedBody is an answer's body whose reading is measured.
 type timedBody struct {
 	io.ReadCloser

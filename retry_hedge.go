@@ -14,6 +14,7 @@ type race struct {
 	mu       sync.Mutex
 	moved    sync.Cond
 	running  []*exchange          // attempts under way
+	alone    [1]*exchange         // its memory while there is but one
 	leader   *exchange            // the attempt whose content came first, while there is one
 	ready    *exchange            // a reserve that answers, until the caller's goroutine takes it over
 	reserves int                  // goroutines that run reserves
