@@ -275,6 +275,9 @@ func (s *liveStream) end() *Error {
 	case s.answer.IsDone():
 		return nil
 	}
+	if ended := s.ended(); ended != nil { // a body may end in order when its request is cancelled
+		return bodyFailure(ended, nil, PhaseMidStream)
+	}
 	return &Error{Kind: KindTruncated, Sent: true, Message: "the stream ended without its terminator"}
 }
 

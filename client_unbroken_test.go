@@ -59,7 +59,7 @@ func wellDone() script { return script{{Text: sixty}} }
 
 // breaksOff breaks the first answer.
 func breaksOff(f holdfasttest.Fault, after int) script {
-	return script{{Text: sixty, Fault: f, After: after, Checkpoints: 7, KeepAlive: time.Second}, {Text: sixty}}
+	return script{{Text: sixty, Fault: f, After: after, Checkpoints: 7, KeepAlive: 700 * time.Millisecond}, {Text: sixty}}
 }
 
 func refuses(e holdfasttest.Error, retryAfter string) script {
@@ -130,7 +130,7 @@ func faultCases() []faultCase {
 		},
 		{
 			name: "first content after 20 s of pings, NoHedge, Timeouts.FirstContent 4 s", b: wellDone(),
-			a:      late(holdfasttest.Reply{BeforeFirst: 20 * time.Second, KeepAlive: time.Second}),
+			a:      late(holdfasttest.Reply{BeforeFirst: 20 * time.Second, KeepAlive: 700 * time.Millisecond}),
 			config: func(c *holdfast.Config) { c.Retry.NoHedge, c.Timeouts.FirstContent = true, 4*time.Second },
 		},
 		{

@@ -26,9 +26,9 @@ func TestClocks(t *testing.T) {
 		"headers":                {holdfasttest.Reply{BeforeHeaders: time.Hour}, holdfast.KindHeaderTimeout, 3 * time.Second, false},
 		"first content":          {holdfasttest.Reply{BeforeFirst: time.Hour}, holdfast.KindStalled, 5 * time.Second, false},
 		"first content, late":    {holdfasttest.Reply{BeforeHeaders: 2 * time.Second, BeforeFirst: time.Hour}, holdfast.KindStalled, 5 * time.Second, false},
-		"first content, pings":   {holdfasttest.Reply{BeforeFirst: time.Hour, KeepAlive: time.Second}, holdfast.KindStalled, 5 * time.Second, false},
+		"first content, pings":   {holdfasttest.Reply{BeforeFirst: time.Hour, KeepAlive: 700 * time.Millisecond}, holdfast.KindStalled, 5 * time.Second, false},
 		"between content":        {holdfasttest.Reply{Fault: holdfasttest.Stall, After: 2}, holdfast.KindStalled, 7 * time.Second, true},
-		"between content, pings": {holdfasttest.Reply{Fault: holdfasttest.KeepAlivesOnly, After: 2, KeepAlive: time.Second}, holdfast.KindStalled, 7 * time.Second, true},
+		"between content, pings": {holdfasttest.Reply{Fault: holdfasttest.KeepAlivesOnly, After: 2, KeepAlive: 700 * time.Millisecond}, holdfast.KindStalled, 7 * time.Second, true},
 		"total":                  {holdfasttest.Reply{Between: 6 * time.Second}, holdfast.KindAttemptTimeout, 20 * time.Second, true},
 	} {
 		for _, s := range speakers {
