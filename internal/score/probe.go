@@ -1,0 +1,153 @@
+package score
+
+import (
+	"sync"
+	"time"
+)
+
+// Probe is what a probe is for.
+type Probe uint8
+
+// The kinds of probes.
+const (
+	NoProbe   Probe = iota
+	ProbeOpen       // whether an open breaker may close
+	ProbeCold       // how an endpoint answers that was never asked
+	ProbeIdle       // how one answers now that was not asked for a while, lest a slow one stay out for good
+)
+
+const (
+	idleAfter    = 15 * time.Second
+	idleRequests = 20          // at least, from one idle probe to the next, so that they cost little beside the requests
+	asleepAfter  = time.Minute // without requests no probes
+)
+
+// Probes says which probes there are, and keeps account of the requests they depend on; one serves all endpoints of a process. The zero
+// Probes are those of open breakers. Its exported fields must not change while it is used. Safe for concurrent use.
+type Probes struct {
+	// Cold and Idle allow those kinds too. Both cost money without anything having failed.
+	Cold, Idle bool
+	// Off allows none: instead, a request takes a probe's place now and then. See [Choice].Trial.
+	Off bool
+
+	mu       sync.Mutex
+	started  time.Time // the last request
+	requests int       // since the last idle probe
+}
+
+// Started reports that a request of the user's started, or that one still waits for an endpoint.
+func (p *Probes) Started(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.started = now
+	p.requests++
+}
+
+func (p *Probes) awake(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.started.IsZero() && since(now, p.started) < asleepAfter
+}
+
+// takeIdle reports whether an idle probe may start, and takes it that it does.
+func (p *Probes) takeIdle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.requests < idleRequests {
+		return false
+	}
+	p.requests = 0
+	return true
+}
+
+// ClaimProbe returns the probe that the caller is to start now, on behalf of a request that could go to this endpoint: one with a tiny
+// prompt and an answer of one token, which takes ProbeTimeout at most. Its outcome is reported by Probed, ProbeFailed, ProbeLimited or
+// ProbeAbandoned. One probe runs at a time, and none where requests may not go because of a rate limit.
+func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
+	if allowed.Off || h.prior.Local {
+		return NoProbe
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.breaker.probing(now) || h.block.left(now) > 0 || !allowed.awake(now) {
+		return NoProbe
+	}
+	kind := NoProbe
+	switch {
+	case h.breaker.open:
+		if h.breaker.due(now) {
+			kind = ProbeOpen
+		}
+	case allowed.Cold && h.cold:
+		kind = ProbeCold
+	case allowed.Idle && (h.last.IsZero() || since(now, h.last) >= idleAfter) && allowed.takeIdle():
+		kind = ProbeIdle
+	}
+	if kind != NoProbe {
+		h.claim(now, kind)
+	}
+	return kind
+}
+
+// ClaimTrial reports whether a request that [Choose] made a trial may be one: another may have come first, and then the choice is to
+// be made again. Its outcome is reported as that of a probe, and not as that of an attempt.
+func (h *Health) ClaimTrial(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.breaker.due(now) || h.block.left(now) > 0 {
+		return false
+	}
+	h.claim(now, ProbeOpen)
+	return true
+}
+
+func (h *Health) claim(now time.Time, kind Probe) {
+	h.breaker.probe, h.breaker.probeAt, h.cold = kind, now, false
+}
+
+// Probed reports that a probe went well, and how long it took to its first content; a negative time, as of a probe that asks for no
+// content, tells nothing of latency. It reports whether the breaker closed.
+func (h *Health) Probed(now time.Time, form Form, after time.Duration) (closed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answered(now)
+	h.latency(form).Learn(now, after)
+	h.breaker.probe = NoProbe
+	closed = h.breaker.probed(now)
+	if closed {
+		h.tally = tally{}
+	}
+	return closed
+}
+
+// ProbeFailed reports that a probe failed in any way that counts as a failure of an attempt, or took too long.
+func (h *Health) ProbeFailed(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kind := h.breaker.probe
+	h.breaker.probe = NoProbe
+	if kind == ProbeCold || kind == ProbeIdle || !h.breaker.open {
+		h.failed(now)
+		return
+	}
+	h.breaker.probeFailed(now, h.random)
+}
+
+// ProbeLimited reports that a probe was answered with a 429. The breaker stays as it is.
+func (h *Health) ProbeLimited(now time.Time, retryAfter time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.breaker.probe = NoProbe
+	h.limited(now, retryAfter)
+}
+
+// ProbeAbandoned reports that a probe told nothing: it was cancelled, or refused for what is no matter of health. The next follows
+// after the backoff.
+func (h *Health) ProbeAbandoned(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.breaker.probe = NoProbe
+	if h.breaker.open {
+		h.breaker.postpone(now, h.random)
+	}
+}

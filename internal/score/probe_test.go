@@ -1,0 +1,234 @@
+package score
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestOneProbeAtATime(t *testing.T) {
+	t.Parallel()
+	l := opened(t, 0.5)
+	l.after(second)
+	l.all.Started(l.now)
+	var (
+		all sync.WaitGroup
+		mu  sync.Mutex
+		got int
+	)
+	for range 16 {
+		all.Go(func() {
+			if l.h.ClaimProbe(l.now, l.all) != NoProbe {
+				mu.Lock()
+				got++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if got != 1 || !l.state().Probing {
+		t.Errorf("got %d probes, and %+v", got, l.state())
+	}
+	if l.after(10*second - 1).claims() {
+		t.Error("got a second probe beside the first")
+	}
+	if !l.after(1).claims() {
+		t.Error("got no other probe after one that was never heard of again")
+	}
+}
+
+func TestProbeOutcomes(t *testing.T) {
+	t.Parallel()
+	const bad = 3 * afterOne // of the three failures a second ago
+	shut, ajar := (bad+0.04)/(bad+2), (bad+0.04)/(bad+3)
+	cases := map[string]struct {
+		report func(h *Health, now time.Time)
+		want   State // as far as it is compared
+	}{
+		"good": {
+			func(h *Health, now time.Time) { h.Probed(now, Streamed, 4*second) },
+			State{Breaker: Suspect, Failures: ajar, Median: 4 * second, ProbeIn: 500 * ms, Headroom: 1},
+		},
+		"good, but free": {
+			func(h *Health, now time.Time) { h.Probed(now, Streamed, -1) },
+			State{Breaker: Suspect, Failures: ajar, Median: 500 * ms, ProbeIn: 500 * ms, Headroom: 1},
+		},
+		"failed": {
+			func(h *Health, now time.Time) { h.ProbeFailed(now) },
+			State{Breaker: Open, Failures: shut, Median: 500 * ms, ProbeIn: 2 * second, Consecutive: 3, Headroom: 1},
+		},
+		"limited": {
+			func(h *Health, now time.Time) { h.ProbeLimited(now, 10*second) },
+			State{Breaker: Open, Failures: shut, Median: 500 * ms, Consecutive: 3, BlockedFor: 10_500 * ms},
+		},
+		"told nothing": {
+			func(h *Health, now time.Time) { h.ProbeAbandoned(now) },
+			State{Breaker: Open, Failures: shut, Median: 500 * ms, ProbeIn: second, Consecutive: 3, Headroom: 1},
+		},
+		"good, then failed": {
+			func(h *Health, now time.Time) { h.Probed(now, Streamed, -1); h.ProbeFailed(now) },
+			State{Breaker: Suspect, Failures: ajar, Median: 500 * ms, ProbeIn: 2 * second, Headroom: 1},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := opened(t, 0.5)
+			l.probeDueIn(second)
+			c.report(l.h, l.now)
+			got := l.state()
+			if got.Breaker != c.want.Breaker || !closeTo(got.Failures, c.want.Failures) || !near(got.Median, c.want.Median) ||
+				!near(got.ProbeIn, c.want.ProbeIn) || got.Consecutive != c.want.Consecutive || got.Headroom != c.want.Headroom ||
+				!near(got.BlockedFor, c.want.BlockedFor) || got.Probing {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNoProbeOfWhatIsLimited(t *testing.T) {
+	t.Parallel()
+	l := opened(t, 0)
+	l.after(second)
+	l.h.Limited(l.now, 3*second)
+	if l.after(3*second - 1).claims() {
+		t.Error("got a probe in spite of a rate limit")
+	}
+	if !l.after(1).claims() {
+		t.Error("got no probe after the limit")
+	}
+}
+
+func TestNoProbesWithoutRequests(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		since time.Duration
+		want  Probe
+	}{"a request": {0, ProbeOpen}, "just": {time.Minute - 1, ProbeOpen}, "a minute": {time.Minute, NoProbe}} {
+		l := opened(t, 0.5)
+		l.after(second)
+		l.all.Started(l.now)
+		if got := l.h.ClaimProbe(l.now.Add(c.since), l.all); got != c.want {
+			t.Errorf("%s ago: got %v, want %v", name, got, c.want)
+		}
+	}
+	if got := opened(t, 0.5).h.ClaimProbe(begin.Add(time.Hour), &Probes{}); got != NoProbe {
+		t.Error("got a probe before any request")
+	}
+}
+
+func TestProbesThatAreAllowed(t *testing.T) {
+	t.Parallel()
+	old := event{0, content(second)}
+	down := func(at time.Duration) []event { return []event{{at, failed}, {at, failed}, {at, failed}} }
+	cases := map[string]struct {
+		probes   *Probes
+		prior    Prior
+		events   []event
+		requests int
+		at       time.Duration
+		want     Probe
+	}{
+		"a closed endpoint by default":         {&Probes{}, Prior{}, nil, 100, time.Hour, NoProbe},
+		"an open one":                          {&Probes{}, Prior{Failure: 0.6}, nil, 1, 0, ProbeOpen},
+		"an open one, off":                     {&Probes{Off: true, Cold: true, Idle: true}, Prior{Failure: 0.6}, nil, 100, time.Hour, NoProbe},
+		"local":                                {&Probes{Cold: true, Idle: true}, Prior{Local: true}, nil, 100, time.Hour, NoProbe},
+		"cold":                                 {&Probes{Cold: true}, Prior{}, nil, 1, 0, ProbeCold},
+		"cold, but known":                      {&Probes{Cold: true}, Prior{}, []event{old}, 100, time.Hour, NoProbe},
+		"cold, but known to fail":              {&Probes{Cold: true}, Prior{}, []event{{0, failed}}, 100, time.Hour, NoProbe},
+		"idle for too short":                   {&Probes{Idle: true}, Prior{}, []event{old}, 20, 15*second - 1, NoProbe},
+		"idle":                                 {&Probes{Idle: true}, Prior{}, []event{old}, 20, 15 * second, ProbeIdle},
+		"idle, too few requests":               {&Probes{Idle: true}, Prior{}, []event{old}, 19, 15 * second, NoProbe},
+		"idle, never asked":                    {&Probes{Idle: true}, Prior{}, nil, 20, 0, ProbeIdle},
+		"idle, but limited":                    {&Probes{Idle: true}, Prior{}, []event{old, {15 * second, limited(second)}}, 20, 15 * second, NoProbe},
+		"open rather than idle":                {&Probes{Idle: true}, Prior{}, down(0), 20, 15 * second, ProbeOpen},
+		"open, not due, not idle in its place": {&Probes{Idle: true, Cold: true}, Prior{}, down(15 * second), 20, 15 * second, NoProbe},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, now := happened(c.prior, 0, c.events...), begin.Add(c.at)
+			for range c.requests {
+				c.probes.Started(now)
+			}
+			if got := h.ClaimProbe(now, c.probes); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestIdleProbesAreFewForAll(t *testing.T) {
+	t.Parallel()
+	a, b, probes := NewHealth(Prior{}, begin, nil), NewHealth(Prior{}, begin, nil), &Probes{Idle: true}
+	got := 0
+	for i := range 100 {
+		now := begin.Add(time.Duration(i) * 10 * second)
+		probes.Started(now)
+		for _, h := range []*Health{a, b} {
+			if h.ClaimProbe(now, probes) == ProbeIdle {
+				got++
+				h.Probed(now, Streamed, second)
+			}
+		}
+	}
+	if got != 5 {
+		t.Errorf("got %d idle probes of two endpoints in 100 requests, want 5", got)
+	}
+}
+
+func TestColdAndIdleProbesThatFailCount(t *testing.T) {
+	t.Parallel()
+	h, probes := NewHealth(Prior{}, begin, always(0)), &Probes{Cold: true, Idle: true}
+	now := begin
+	for i, want := range []Probe{ProbeCold, ProbeIdle, ProbeIdle} {
+		now = now.Add(time.Minute)
+		for range 20 {
+			probes.Started(now)
+		}
+		if got := h.ClaimProbe(now, probes); got != want {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+		h.ProbeFailed(now)
+		if got := h.State(now, Streamed).Consecutive; got != i+1 {
+			t.Fatalf("got %d failures in a row, want %d", got, i+1)
+		}
+	}
+	if got := h.State(now, Streamed).Breaker; got != Open {
+		t.Errorf("got %v, want open after three", got)
+	}
+}
+
+func TestTrials(t *testing.T) {
+	t.Parallel()
+	l := opened(t, 0.5)
+	if l.h.ClaimTrial(l.now) {
+		t.Error("got a trial before it was due")
+	}
+	l.after(second)
+	if !l.h.ClaimTrial(l.now) || l.h.ClaimTrial(l.now) {
+		t.Error("want one trial")
+	}
+	l.h.ProbeFailed(l.now)
+	if l.after(2*second - 1).h.ClaimTrial(l.now) {
+		t.Error("got a trial within the backoff")
+	}
+	if !l.after(1).h.ClaimTrial(l.now) {
+		t.Error("want a trial after it")
+	}
+	l.h.Probed(l.now, Whole, 20*second)
+	if l.after(500 * ms); !l.h.ClaimTrial(l.now) || !l.h.Probed(l.now, Whole, 20*second) {
+		t.Error("want two good trials to close the breaker")
+	}
+	if s := l.h.State(l.now, Whole); s.Breaker != Closed || !near(s.Median, 20*second) {
+		t.Errorf("got %+v", s)
+	}
+	if l.h.ClaimTrial(l.now) {
+		t.Error("got a trial of a closed endpoint")
+	}
+	blocked := opened(t, 0.5)
+	blocked.h.Limited(blocked.now, 10*second)
+	if blocked.h.ClaimTrial(blocked.after(5 * second).now) {
+		t.Error("got a trial in spite of a rate limit")
+	}
+}
