@@ -63,8 +63,7 @@ type RetryPolicy struct {
 	// NoHedge switches reserves off: an attempt whose first content is late is waited for.
 	NoHedge bool `json:"no_hedge,omitempty"`
 	// Rescue says how far to go when an answer breaks off after some of it was shown, for requests that do not say. Empty means
-	// RescueExact. Chat shows nothing
-	// before its end, so there it only forbids: whatever it says, an answer that cannot be continued is asked for anew.
+	// RescueExact. Chat shows nothing before its end: an answer that is not continued is asked for anew there, whatever this says.
 	Rescue Rescue `json:"rescue,omitempty"`
 	// PolicyElsewhere lets a request that one provider's content policy rejected go to another model. By default the
 	// rejection is final.

@@ -134,7 +134,7 @@ func (k *call) run(ctx context.Context) error {
 		case r.verdict == giveUp || r.verdict == stop:
 			return k.failed(k.final)
 		case k.isSpent():
-			return k.failed(k.last)
+			return k.exhausted(ctx)
 		}
 	}
 }
@@ -200,8 +200,8 @@ func (k *call) skip(c candidate, why string) {
 	k.trail.Skipped = append(k.trail.Skipped, Skip{Endpoint: c.endpoint.Name, Why: why})
 }
 
-// waitForParked waits, when nothing else is left and no reserve runs, until the first of the endpoints that are only over their rate limit is back, and
-// lists them all again. It reports false if there is none or none is back in time.
+// waitForParked waits, when nothing else is left and no reserve runs, until the first of the endpoints that are only over their rate limit is
+// back, and lists them all again. It reports false if there is none or none is back in time.
 func (k *call) waitForParked(ctx context.Context) bool {
 	if len(k.parked) == 0 {
 		return false

@@ -95,7 +95,7 @@ func newRescue(x *exchange, req *ChatRequest, before *rescue) *rescue {
 }
 
 // goOn looks for another attempt to go on with an answer that broke off. It returns the call's error if there is none: the one that broke the
-// answer, whatever became of the attempts to rescue it.
+// answer, whatever became of the attempts to rescue it, unless the call's own time or the caller's patience ended meanwhile.
 func (k *call) goOn(ctx context.Context, e *Error) error {
 	e = k.broken(e)
 	r := k.judge(k.used, e)
