@@ -150,7 +150,7 @@ func TestOnlyFailuresInARowOpen(t *testing.T) {
 	l.h.Content(l.now, Streamed, second)
 	l.fail(2)
 	l.h.Broke(l.now)
-	l.h.Limited(l.now, 0)
+	l.h.Limited(l.now)
 	l.is(Closed)
 	l.h.Late(l.now, Streamed, second)
 	l.is(Suspect)

@@ -14,6 +14,7 @@ type Candidate struct {
 	Name    string `json:"name"`
 	Rank    int    `json:"rank,omitempty"`    // compares before the tier: the least first, such as those that name the client's country
 	Tried   bool   `json:"tried,omitempty"`   // the request asked it already
+	Failed  bool   `json:"failed,omitempty"`  // it failed the request before: behind those of its tier that did not
 	Affine  bool   `json:"affine,omitempty"`  // it served the request's conversation last
 	Against string `json:"against,omitempty"` // why the request must not go there, whatever happens
 	State
@@ -44,7 +45,7 @@ var nowhere = Choice{Index: -1, Reserve: -1}
 // Choose returns which of the endpoints that the request did not try yet is to be asked. Local ones are never chosen.
 //
 // A closed breaker comes before a suspect one, whatever their tiers: three failures in a row end a promise of quality. Then the lower rank
-// comes first, then the lower tier, then the lower score, then the order of the list. An open endpoint is never chosen but for a trial.
+// comes first, then the lower tier, then what did not fail the request, then the lower score, then the order of the list. An open endpoint is never chosen but for a trial.
 //
 // Where trials replace probes, an open endpoint whose probe would be due is chosen by a request's first attempt, if its rank and tier are no
 // higher than those of the endpoint that would have been chosen, which is then the reserve; or by any, if there is none.
@@ -117,10 +118,13 @@ func (c *Candidate) cost() float64 {
 type standing struct {
 	breaker    Position
 	rank, tier int
+	failed     bool
 	score      float64
 }
 
-func (c *Candidate) standing() standing { return standing{c.Breaker, c.Rank, c.Tier, c.cost()} }
+func (c *Candidate) standing() standing {
+	return standing{c.Breaker, c.Rank, c.Tier, c.Failed, c.cost()}
+}
 
 func (s standing) before(other standing) bool {
 	switch {
@@ -130,6 +134,8 @@ func (s standing) before(other standing) bool {
 		return s.rank < other.rank
 	case s.tier != other.tier:
 		return s.tier < other.tier
+	case s.failed != other.failed:
+		return other.failed
 	}
 	return s.score < other.score
 }

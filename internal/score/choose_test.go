@@ -214,7 +214,7 @@ func TestReplayOfHealths(t *testing.T) {
 		case 2:
 			h.Failed(now)
 		case 3:
-			h.Limited(now, time.Duration(r.Int64N(int64(3*second)))-second)
+			h.Limited(now)
 		case 4:
 			h.Headroom(now, r.Float64())
 		case 5:

@@ -59,6 +59,8 @@ func (c *Candidate) lesser(best *Candidate) string {
 		return fmt.Sprintf("%s goes before it for this client", best.Name)
 	case c.Tier != best.Tier:
 		return fmt.Sprintf("tier %d, while %s of tier %d can be asked", c.Tier, best.Name, best.Tier)
+	case c.Failed != best.Failed:
+		return "failed this call before"
 	}
 	return fmt.Sprintf("%s; against %.2f s of %s", c.merit(), best.cost(), best.Name)
 }

@@ -68,7 +68,6 @@ type Health struct {
 	streamed *Latency
 	whole    *Latency
 	breaker  breaker
-	block    block
 	headroom float64
 	headAt   time.Time
 	lastOK   time.Time
@@ -133,12 +132,8 @@ func (h *Health) Broke(now time.Time) {
 	h.tally.bad++
 }
 
-// Limited reports a 429, which is no failure. A retryAfter of 0 or less means that the endpoint did not say.
-func (h *Health) Limited(now time.Time, retryAfter time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.limited(now, retryAfter)
-}
+// Limited reports a 429, which is no failure: nothing is left of a limit. See [Block] for how long.
+func (h *Health) Limited(now time.Time) { h.Headroom(now, 0) }
 
 // Headroom reports which shares of its limits the account has left, such as those of requests and of tokens; the smallest counts, for five
 // seconds. Negative, infinite and NaN shares, as come of a limit of 0 or -1, are unknown.
@@ -161,7 +156,6 @@ func (h *Health) answered(now time.Time) {
 	h.tally.decay(now)
 	h.tally.ok++
 	h.breaker.failures = 0
-	h.block.step = 0
 	h.lastOK, h.last, h.cold = now, now, false
 }
 
@@ -178,11 +172,6 @@ func (h *Health) failed(now time.Time) {
 func (h *Health) late(now time.Time, form Form, waited time.Duration) {
 	h.failed(now)
 	h.latency(form).Learn(now, waited)
-}
-
-func (h *Health) limited(now time.Time, retryAfter time.Duration) {
-	h.block.limited(now, retryAfter, h.random)
-	h.headroom, h.headAt = 0, now
 }
 
 func (h *Health) latency(form Form) *Latency {

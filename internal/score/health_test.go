@@ -26,10 +26,6 @@ func content(after time.Duration) func(*Health, time.Time) {
 	return func(h *Health, now time.Time) { h.Content(now, Streamed, after) }
 }
 
-func limited(retryAfter time.Duration) func(*Health, time.Time) {
-	return func(h *Health, now time.Time) { h.Limited(now, retryAfter) }
-}
-
 func room(left ...float64) func(*Health, time.Time) {
 	return func(h *Health, now time.Time) { h.Headroom(now, left...) }
 }
@@ -94,7 +90,7 @@ func TestWhatAnAttemptTeaches(t *testing.T) {
 		"given up after 5 s is always late": {[]event{{0, content(20 * second)}, {0, givenUp(5 * second)}}, 0, want{1.04 / 4, 10 * second, 1, 0}},
 		"a cut is no failure in a row":      {[]event{{0, content(second)}, {0, broke}}, 0, want{1.04 / 4, second, 0, 0}},
 		"a cut keeps the row":               {[]event{{0, failed}, {0, broke}}, 0, want{2.04 / 4, 500 * ms, 1, -1}},
-		"a rate limit is no failure":        {[]event{{0, limited(second)}}, 0, want{0.02, 500 * ms, 0, -1}},
+		"a rate limit is no failure":        {[]event{{0, (*Health).Limited}}, 0, want{0.02, 500 * ms, 0, -1}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -138,55 +134,6 @@ func TestHedge(t *testing.T) {
 	}
 }
 
-func TestRateLimits(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		u      float64
-		events []event
-		at     time.Duration
-		want   time.Duration
-	}{
-		"none":                        {0, nil, 0, 0},
-		"as long as it says":          {0, []event{{0, limited(10 * second)}}, 0, 10 * second},
-		"or a tenth longer":           {1, []event{{0, limited(10 * second)}}, 0, 11 * second},
-		"runs out":                    {0, []event{{0, limited(10 * second)}}, 4 * second, 6 * second},
-		"has run out":                 {0, []event{{0, limited(10 * second)}}, 10 * second, 0},
-		"a minute at most":            {1, []event{{0, limited(time.Hour)}}, 0, 66 * second},
-		"a second if it does not say": {0, []event{{0, limited(0)}}, 0, second},
-		"or a tenth longer too":       {0.5, []event{{0, limited(-1)}}, 0, 1050 * ms},
-		"doubles":                     {0, []event{{0, limited(0)}, {second, limited(0)}}, second, 2 * second},
-		"doubles up to half a minute": {0, []event{
-			{0, limited(0)},
-			{100 * second, limited(0)},
-			{200 * second, limited(0)},
-			{300 * second, limited(0)},
-			{400 * second, limited(0)},
-			{500 * second, limited(0)},
-			{600 * second, limited(0)},
-		}, 600 * second, 30 * second},
-		"not for what was under way": {0, []event{{0, limited(0)}, {500 * ms, limited(0)}, {900 * ms, limited(0)}}, second, 0},
-		"content begins the doubling anew": {0, []event{
-			{0, limited(0)}, {second, limited(0)}, {3 * second, content(second)}, {4 * second, limited(0)},
-		}, 4 * second, second},
-		"content does not lift it":           {0, []event{{0, limited(10 * second)}, {second, content(second)}}, second, 9 * second},
-		"the later end counts":               {0, []event{{0, limited(10 * second)}, {0, limited(2 * second)}}, 0, 10 * second},
-		"a longer one extends it":            {0, []event{{0, limited(2 * second)}, {second, limited(10 * second)}}, second, 10 * second},
-		"what it says keeps the step":        {0, []event{{0, limited(0)}, {second, limited(5 * second)}, {6 * second, limited(0)}}, 6 * second, 2 * second},
-		"a clock set back frees":             {0, []event{{time.Hour, limited(10 * second)}}, 0, 0},
-		"and a new one counts then":          {0, []event{{time.Hour, limited(10 * second)}, {0, limited(4 * second)}}, 0, 4 * second},
-		"random numbers beyond their bounds": {math.NaN(), []event{{0, limited(10 * second)}}, 0, 10 * second},
-		"above":                              {math.Inf(1), []event{{0, limited(10 * second)}}, 0, 11 * second},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := happened(Prior{}, c.u, c.events...).State(begin.Add(c.at), Streamed).BlockedFor; !near(got, c.want) {
-				t.Errorf("got %v, want %v", got, c.want)
-			}
-		})
-	}
-}
-
 func TestHeadroom(t *testing.T) {
 	t.Parallel()
 	zero := 0.0
@@ -208,7 +155,7 @@ func TestHeadroom(t *testing.T) {
 		"none told":                   {[]event{{0, room()}}, 0, 1},
 		"more than all":               {[]event{{0, room(7)}}, 0, 1},
 		"nothing left":                {[]event{{0, room(0)}}, 0, 0},
-		"nothing is left after a 429": {[]event{{0, room(0.5)}, {0, limited(second)}}, 0, 0},
+		"nothing is left after a 429": {[]event{{0, room(0.5)}, {0, (*Health).Limited}}, 0, 0},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -292,7 +239,7 @@ func TestHealthConcurrently(t *testing.T) {
 				now := begin.Add(time.Duration(i) * 100 * ms)
 				probes.Started(now)
 				h.Failed(now)
-				h.Limited(now, ms)
+				h.Limited(now)
 				h.Headroom(now, 0.5)
 				h.Late(now, Whole, second)
 				h.GivenUp(now, Streamed, 6*second)

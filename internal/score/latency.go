@@ -40,6 +40,8 @@ type Latency struct {
 	variance float64
 	n        int       // times learned
 	last     time.Time // when
+
+	median, high time.Duration // of the estimate as it is
 }
 
 // NewLatency returns an estimate that has learned nothing and expects the given time; 0 or less means DefaultExpected.
@@ -47,7 +49,9 @@ func NewLatency(expected time.Duration) *Latency {
 	if expected <= 0 {
 		expected = DefaultExpected
 	}
-	return &Latency{mean: logarithm(expected), variance: priorVariance}
+	l := &Latency{mean: logarithm(expected), variance: priorVariance}
+	l.settle()
+	return l
 }
 
 // Learn takes in that a first token came x after its request, or that it has not come for so long. A negative x, from a clock
@@ -67,6 +71,17 @@ func (l *Latency) Learn(now time.Time, x time.Duration) {
 	}
 	l.n++
 	l.last = now
+	l.settle()
+}
+
+// settle computes what is asked for more often than anything is learned. l.mu is held, or l not shared yet.
+func (l *Latency) settle() { l.median, l.high = l.quantile(0), l.quantile(p99) }
+
+// typical returns the median and the 99th percentile.
+func (l *Latency) typical() (median, high time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.median, l.high
 }
 
 // weight returns the share of the next time in the estimate. If the clock was set back, it is the least that is due.
@@ -85,18 +100,25 @@ func (l *Latency) weight(now time.Time) float64 {
 // Quantile returns the time that z standard deviations stand for: 0 the median, 2.33 the 99th percentile.
 func (l *Latency) Quantile(z float64) time.Duration {
 	l.mu.Lock()
-	mean, variance := l.mean, l.variance
-	l.mu.Unlock()
-	seconds := math.Exp(mean + z*max(leastSigma, math.Sqrt(variance)))
+	defer l.mu.Unlock()
+	return l.quantile(z)
+}
+
+func (l *Latency) quantile(z float64) time.Duration {
+	seconds := math.Exp(l.mean + z*max(leastSigma, math.Sqrt(l.variance)))
 	return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
 }
 
 // Hedge returns how long to wait for a first token before a reserve is started.
 func (l *Latency) Hedge() time.Duration {
-	return max(leastHedge, time.Duration(hedgeAt*float64(l.Quantile(p99))))
+	_, high := l.typical()
+	return max(leastHedge, scaled(high, hedgeAt))
 }
 
 // Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
-func (l *Latency) Late() time.Duration { return min(l.Quantile(p99), mostLate) }
+func (l *Latency) Late() time.Duration {
+	_, high := l.typical()
+	return min(high, mostLate)
+}
 
 func logarithm(x time.Duration) float64 { return math.Log(min(max(x, shortest), longest).Seconds()) }

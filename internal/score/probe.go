@@ -62,14 +62,15 @@ func (p *Probes) takeIdle() bool {
 
 // ClaimProbe returns the probe that the caller is to start now, on behalf of a request that could go to this endpoint: one with a tiny
 // prompt and an answer of one token, which takes ProbeTimeout at most. Its outcome is reported by Probed, ProbeFailed, ProbeLimited or
-// ProbeAbandoned. One probe runs at a time, and none where requests may not go because of a rate limit.
+// ProbeAbandoned. One probe runs at a time. None is claimed where
+// requests may not go because of a rate limit.
 func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 	if allowed.Off || h.prior.Local {
 		return NoProbe
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.breaker.probing(now) || h.block.left(now) > 0 || !allowed.awake(now) {
+	if h.breaker.probing(now) || !allowed.awake(now) {
 		return NoProbe
 	}
 	kind := NoProbe
@@ -94,7 +95,7 @@ func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 func (h *Health) ClaimTrial(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.breaker.due(now) || h.block.left(now) > 0 {
+	if !h.breaker.due(now) {
 		return false
 	}
 	h.claim(now, ProbeOpen)
@@ -134,11 +135,11 @@ func (h *Health) ProbeFailed(now time.Time) {
 }
 
 // ProbeLimited reports that a probe was answered with a 429. The breaker stays as it is.
-func (h *Health) ProbeLimited(now time.Time, retryAfter time.Duration) {
+func (h *Health) ProbeLimited(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.breaker.probe = NoProbe
-	h.limited(now, retryAfter)
+	h.headroom, h.headAt = 0, now
 }
 
 // ProbeAbandoned reports that a probe told nothing: it was cancelled, or refused for what is no matter of health. The next follows

@@ -58,8 +58,8 @@ func TestProbeOutcomes(t *testing.T) {
 			State{Breaker: Open, Failures: shut, Median: 500 * ms, ProbeIn: 2 * second, Consecutive: 3, Headroom: 1},
 		},
 		"limited": {
-			func(h *Health, now time.Time) { h.ProbeLimited(now, 10*second) },
-			State{Breaker: Open, Failures: shut, Median: 500 * ms, Consecutive: 3, BlockedFor: 10_500 * ms},
+			func(h *Health, now time.Time) { h.ProbeLimited(now) },
+			State{Breaker: Open, Failures: shut, Median: 500 * ms, Consecutive: 3},
 		},
 		"told nothing": {
 			func(h *Health, now time.Time) { h.ProbeAbandoned(now) },
@@ -79,23 +79,10 @@ func TestProbeOutcomes(t *testing.T) {
 			got := l.state()
 			if got.Breaker != c.want.Breaker || !closeTo(got.Failures, c.want.Failures) || !near(got.Median, c.want.Median) ||
 				!near(got.ProbeIn, c.want.ProbeIn) || got.Consecutive != c.want.Consecutive || got.Headroom != c.want.Headroom ||
-				!near(got.BlockedFor, c.want.BlockedFor) || got.Probing {
+				got.Probing {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
-	}
-}
-
-func TestNoProbeOfWhatIsLimited(t *testing.T) {
-	t.Parallel()
-	l := opened(t, 0)
-	l.after(second)
-	l.h.Limited(l.now, 3*second)
-	if l.after(3*second - 1).claims() {
-		t.Error("got a probe in spite of a rate limit")
-	}
-	if !l.after(1).claims() {
-		t.Error("got no probe after the limit")
 	}
 }
 
@@ -140,7 +127,6 @@ func TestProbesThatAreAllowed(t *testing.T) {
 		"idle":                                 {&Probes{Idle: true}, Prior{}, []event{old}, 20, 15 * second, ProbeIdle},
 		"idle, too few requests":               {&Probes{Idle: true}, Prior{}, []event{old}, 19, 15 * second, NoProbe},
 		"idle, never asked":                    {&Probes{Idle: true}, Prior{}, nil, 20, 0, ProbeIdle},
-		"idle, but limited":                    {&Probes{Idle: true}, Prior{}, []event{old, {15 * second, limited(second)}}, 20, 15 * second, NoProbe},
 		"open rather than idle":                {&Probes{Idle: true}, Prior{}, down(0), 20, 15 * second, ProbeOpen},
 		"open, not due, not idle in its place": {&Probes{Idle: true, Cold: true}, Prior{}, down(15 * second), 20, 15 * second, NoProbe},
 	}
@@ -225,10 +211,5 @@ func TestTrials(t *testing.T) {
 	}
 	if l.h.ClaimTrial(l.now) {
 		t.Error("got a trial of a closed endpoint")
-	}
-	blocked := opened(t, 0.5)
-	blocked.h.Limited(blocked.now, 10*second)
-	if blocked.h.ClaimTrial(blocked.after(5 * second).now) {
-		t.Error("got a trial in spite of a rate limit")
 	}
 }

@@ -25,22 +25,23 @@ type State struct {
 	Breaker     Position      `json:"breaker"`
 	Consecutive int           `json:"consecutive,omitempty"` // failures in a row
 	LastOK      time.Duration `json:"last_ok"`               // so long ago; negative: never
-	BlockedFor  time.Duration `json:"blocked_for,omitempty"` // by a rate limit; 0 or less: not
+	BlockedFor  time.Duration `json:"blocked_for,omitempty"` // by a rate limit (see [Block]); 0 or less: not
 	ProbeIn     time.Duration `json:"probe_in,omitempty"`    // where the breaker is open; 0 or less: it is due
 	Probing     bool          `json:"probing,omitempty"`     // a probe, or a trial, is under way
 }
 
-// State returns how well the endpoint answers in a form now.
+// State returns how well the endpoint answers in a form now. Rate limits depend on who asks for which model, so that BlockedFor is the
+// caller's to fill in.
 func (h *Health) State(now time.Time, form Form) State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	latency := h.latency(form)
+	median, high := h.latency(form).typical()
 	s := State{
 		Tier: h.prior.Tier, Local: h.prior.Local, Price: h.prior.Price,
-		Median: latency.Quantile(0), P99: latency.Quantile(p99),
+		Median: median, P99: high,
 		Failures: h.tally.share(now, h.prior.Failure), Headroom: 1,
 		Breaker: h.breaker.position(now, h.lastOK), Consecutive: h.breaker.failures, LastOK: -1,
-		BlockedFor: h.block.left(now), ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
+		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
 	}
 	s.Hedge = max(leastHedge, scaled(s.P99, hedgeAt))
 	if !h.lastOK.IsZero() {

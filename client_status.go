@@ -1,0 +1,104 @@
+package holdfast
+
+import "time"
+
+// Status is what a client knows of its endpoints at one moment. It holds no key, prompt or answer, and can be logged and stored.
+type Status struct {
+	// At is the moment.
+	At time.Time `json:"at"`
+	// Endpoints are in the order of the configuration.
+	Endpoints []EndpointStatus `json:"endpoints"`
+	// RetryBudget is how many attempts beyond their first all calls together may still make, of 100. See [RetryPolicy].
+	RetryBudget float64 `json:"retry_budget"`
+	// Waiting is how many calls wait for an endpoint to become usable.
+	Waiting int `json:"waiting"`
+}
+
+// EndpointStatus is what a client knows of one endpoint.
+type EndpointStatus struct {
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	Tier     int    `json:"tier"`
+	Local    bool   `json:"local,omitempty"`
+	// Region, Countries and ExceptCountries are those of the configuration.
+	Region          string   `json:"region,omitempty"`
+	Countries       []string `json:"countries,omitempty"`
+	ExceptCountries []string `json:"except_countries,omitempty"`
+
+	// Health is what was learned of streamed answers, by which endpoints of a tier are compared; Whole is the same of answers asked for in one piece.
+	Health Health `json:"health"`
+	Whole  Health `json:"whole"`
+	// ByCountry is Health for each country of clients, where [Config].HealthByCountry keeps them apart.
+	ByCountry map[string]Health `json:"by_country,omitempty"`
+	// Blocks keep an account from being used, or one of its models.
+	Blocks []Block `json:"blocks,omitempty"`
+	// Running is how many attempts are under way, and Queued how many wait for a slot of a Local endpoint.
+	Running int `json:"running"`
+	Queued  int `json:"queued,omitempty"`
+	// Why says all that in words: what speaks for the endpoint, or why it is not asked now.
+	Why string `json:"why"`
+
+	// Recent tells of the last ten minutes, in intervals of ten seconds, oldest first.
+	Recent []Interval `json:"recent,omitempty"`
+	// Failures are the last ones, at most 20, newest first.
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// Health is how well an endpoint answers.
+type Health struct {
+	// Score is what it costs to ask the endpoint, in seconds: the least is asked. It is the sum of the four costs.
+	Score float64 `json:"score"`
+	// LatencyCost is the median latency, FailureCost two seconds for each failure per attempt, PriceCost half a second for
+	// each time that the price exceeds 1, and HeadroomCost up to 0.3 seconds when less than a fifth of a rate limit is left.
+	LatencyCost  float64 `json:"latency_cost"`
+	FailureCost  float64 `json:"failure_cost"`
+	PriceCost    float64 `json:"price_cost"`
+	HeadroomCost float64 `json:"headroom_cost"`
+
+	// Median and P99 are of the time to the first content, or to the end of an answer in one piece.
+	Median time.Duration `json:"median"`
+	P99    time.Duration `json:"p99"`
+	// FailureRate is the share of attempts that fail, recent ones counting most.
+	FailureRate float64 `json:"failure_rate"`
+	// Headroom is the smallest share that is left of the account's rate limits; 1 if unknown.
+	Headroom float64 `json:"headroom"`
+
+	// Breaker is "closed" if the endpoint is asked, "open" if only probes are, and "suspect" if it is open but answered within
+	// the last five seconds: then it is asked where no other can be.
+	Breaker string `json:"breaker"`
+	// Consecutive counts failures since the last answer; three open the breaker.
+	Consecutive int `json:"consecutive,omitempty"`
+	// LastAnswer is when it answered last; zero if it never did.
+	LastAnswer time.Time `json:"last_answer,omitzero"`
+	// NextProbe is when an open breaker's next probe is due; zero if it is closed. Probing is set while one is under way.
+	NextProbe time.Time `json:"next_probe,omitzero"`
+	Probing   bool      `json:"probing,omitempty"`
+}
+
+// Block keeps an account, or its use of one model, from being asked.
+type Block struct {
+	// Model is the provider's name of the model; empty for all.
+	Model string `json:"model,omitempty"`
+	// Kind is why.
+	Kind Kind `json:"kind"`
+	// Until is when it ends; zero means when the key changes.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Interval tells of the attempts that ended in a stretch of time.
+type Interval struct {
+	Start    time.Time `json:"start"`
+	Answered int       `json:"answered"`
+	Failed   int       `json:"failed"`
+	// P50, P90 and Max are of the latency of those that answered, as in [Health]; P50 and P90 to within about 15 %.
+	P50 time.Duration `json:"p50,omitempty"`
+	P90 time.Duration `json:"p90,omitempty"`
+	Max time.Duration `json:"max,omitempty"`
+}
+
+// Failure is an attempt that failed.
+type Failure struct {
+	At     time.Time `json:"at"`
+	Kind   Kind      `json:"kind"`
+	Status int       `json:"status,omitempty"` // of HTTP
+}
