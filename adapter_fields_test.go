@@ -23,6 +23,8 @@ var unsaid = map[string]string{
 	"ChatRequest.Model":          "each endpoint maps it: Target.Model is sent",
 	"ChatRequest.Messages":       "Message and the parts have their own rows",
 	"ChatRequest.Hints":          "says what may be left out",
+	"ChatRequest.Residency":      "says which endpoints may be asked",
+	"ChatRequest.Conversation":   "says which endpoint is preferred",
 	"ChatRequest.Rescue":         "says what to do when the answer breaks off",
 	"ChatRequest.StreamToolArgs": "says what the caller is shown",
 	"Message.Parts":              "the parts have their own rows",

@@ -55,6 +55,12 @@ type ChatRequest struct {
 	// Metadata is stored with the request by providers that do so. Hint.
 	Metadata map[string]string `json:"metadata,omitempty"`
 
+	// Residency lists the regions in which this request may be processed, in addition to [Config].Residency: an endpoint must be in both.
+	// Empty means any.
+	Residency []string `json:"residency,omitempty"`
+	// Conversation names what the request belongs to, in words of your own. Requests of one conversation prefer the endpoint that
+	// served it last within five minutes, where its prompt is still cached. Empty means that it is known by its system prompt and first message.
+	Conversation string `json:"conversation,omitempty"`
 	// Rescue says how far to go when the answer breaks off after some of it was shown. Empty means [RetryPolicy].Rescue.
 	Rescue Rescue `json:"rescue,omitempty"`
 	// StreamToolArgs lets a stream show a tool call while it is written: EventToolCall and EventToolArgs, raw. Without, a call comes
@@ -498,6 +504,8 @@ type ChatResponse struct {
 	Usage   Usage   `json:"usage"`
 	// Extra holds what the provider said beside it, by provider name.
 	Extra Extra `json:"extra,omitempty"`
+	// Degraded is set if a Local endpoint answered as the last resort, in the place of better ones.
+	Degraded bool `json:"degraded,omitempty"`
 	// Trail tells how the answer was come by.
 	Trail Trail `json:"trail,omitzero"`
 }

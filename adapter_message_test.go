@@ -45,7 +45,7 @@ func TestConversationRoundTrip(t *testing.T) {
 		Reasoning: Reasoning{Effort: EffortHigh, BudgetTokens: 1024, Summary: true},
 		Output:    Output{Format: OutputSchema, Name: "answer", Schema: json.RawMessage(`{"type":"object"}`), Strict: true},
 		EndUser:   "u1", Tier: "flex", Metadata: map[string]string{"k": "v"}, Hints: []string{"seed"},
-		Rescue: RescueReset, StreamToolArgs: true,
+		Residency: []string{"eu"}, Conversation: "c1", Rescue: RescueReset, StreamToolArgs: true,
 		Extra: Extra{"openai": json.RawMessage(`{"store":false}`)},
 	}
 	raw, err := json.Marshal(&want)

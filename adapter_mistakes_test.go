@@ -118,8 +118,8 @@ func TestSharedError(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := client.Chat(t.Context(), hello); !errors.Is(err, holdfast.KindOverloaded) || err == error(busy) {
-				t.Errorf("got %v, want an error of this call", err)
+			if _, err := client.Chat(t.Context(), hello); !errors.Is(err, holdfast.KindOverloaded) && !errors.Is(err, holdfast.KindUnavailable) || err == error(busy) {
+				t.Errorf("got %v, want an error of this call", err) // once three have failed, the others are not even sent
 			}
 		})
 	}

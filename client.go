@@ -26,8 +26,16 @@ type Config struct {
 	// Fallback names the endpoint that comes first when the client's country is unknown. Empty means the environment's
 	// FALLBACK_ENDPOINT, if endpoints differ by country: the name or the URL of an endpoint.
 	Fallback string `json:"fallback,omitempty"`
-	// Residency lists the regions in which data may be processed; an endpoint of another Region is never used. Empty means any.
+	// Residency lists the regions in which data may be processed; an endpoint of another Region, or of none that is named, is never
+	// used: neither for attempts nor for reserves, probes, or to go on with an answer that broke off. Empty means any. See
+	// [ChatRequest].Residency.
 	Residency []string `json:"residency,omitempty"`
+	// HealthByCountry keeps apart what is learned of an endpoint from clients of different countries. Set it if requests leave by the
+	// client's country (through a WrapTransport of yours, say), so that a broken way out of one country does not count against the
+	// endpoint in the others.
+	HealthByCountry bool `json:"health_by_country,omitempty"`
+	// Probes say how an endpoint that failed is found to be well again.
+	Probes Probes `json:"probes,omitzero"`
 
 	// Timeout bounds a whole call, all attempts together; the context's deadline bounds it too. 0 means 10 minutes.
 	Timeout time.Duration `json:"timeout,omitempty"`
@@ -60,6 +68,10 @@ type Config struct {
 type RetryPolicy struct {
 	// MaxAttempts bounds the attempts of one call, over all endpoints, repeats included. 0 means 8; 1 means no second try.
 	MaxAttempts int `json:"max_attempts,omitempty"`
+	// Park bounds how long a call that nobody can take waits for an endpoint to become usable, one that answered before and is ill now; a
+	// rate limit's end is waited for as long as the call's time allows, two minutes at most. 0 means 30 s. NoPark switches it off.
+	Park   time.Duration `json:"park,omitempty"`
+	NoPark bool          `json:"no_park,omitempty"`
 	// NoHedge switches reserves off: an attempt whose first content is late is waited for.
 	NoHedge bool `json:"no_hedge,omitempty"`
 	// Rescue says how far to go when an answer breaks off after some of it was shown, for requests that do not say. Empty means
@@ -76,14 +88,17 @@ const (
 	defaultMaxAnswer   = 32 << 20
 )
 
-// Client asks the endpoints of one [Config]. It is safe for concurrent use. It keeps connections open between calls and
-// runs nothing else in the background.
+// Client asks the endpoints of one [Config]. It is safe for concurrent use. It keeps connections open between calls. Nothing else of it
+// runs in the background but [Probes], which calls start, which take five seconds at most, and which Close awaits.
 type Client struct {
 	config    Config
 	endpoints []*endpoint
+	routing   *routing
 	locator   *locator
 	byCountry bool // whether the client's country matters
+	lacking   bool // whether models lack features
 	fallback  string
+	beside    background
 	closed    atomic.Bool
 }
 
@@ -92,11 +107,12 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	fallback, faults := config.validate()
 	config.Residency = slices.Clone(config.Residency)
-	c := &Client{config: config, fallback: fallback, byCountry: fallback != "" || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
+	c := &Client{config: config, routing: newRouting(&config), fallback: fallback, byCountry: fallback != "" || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
 	for i := range config.Endpoints {
 		e, faultsHere := newEndpoint(&c.config, i)
 		faults = append(faults, faultsHere...)
 		c.endpoints = append(c.endpoints, e)
+		c.lacking = c.lacking || len(e.Lacks) > 0
 	}
 	if len(faults) > 0 {
 		return nil, &ConfigError{Faults: faults}
@@ -128,26 +144,25 @@ func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
 		return err
 	}
 	defer call.finish()
-	for {
-		next, ok := call.pop(ctx)
-		if !ok {
-			return call.exhausted(ctx)
-		}
-		x, err := call.encode(ctx, next)
+	call.probing = true // it asks nobody
+	for i := range call.field {
+		x, err := call.encode(ctx, &call.field[i])
 		if err == nil {
 			x.release()
 			return nil
 		}
-		if e := call.unsendable(next, err); e != nil {
+		if e := call.unsendable(&call.field[i], err); e != nil {
 			return call.failed(e)
 		}
 	}
+	return call.exhausted(ctx)
 }
 
 // Close closes idle connections and refuses new calls with [KindClosed]. Calls under way go on to their end; their
-// connections close behind them.
+// connections close behind them. Probes end, and are awaited.
 func (c *Client) Close() error {
 	c.closed.Store(true)
+	c.beside.close()
 	c.closeIdle()
 	return nil
 }

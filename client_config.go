@@ -11,10 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/jsonfile"
-	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // ConfigError lists every fault of a configuration.
@@ -109,7 +107,7 @@ func (c *Config) validate() (fallback string, faults []Fault) {
 		}
 	}
 	for name, d := range map[string]int64{
-		"timeout": int64(c.Timeout), "retry.max_attempts": int64(c.Retry.MaxAttempts), "max_answer_bytes": int64(c.MaxAnswerBytes),
+		"timeout": int64(c.Timeout), "retry.park": int64(c.Retry.Park), "retry.max_attempts": int64(c.Retry.MaxAttempts), "max_answer_bytes": int64(c.MaxAnswerBytes),
 	} {
 		if d < 0 {
 			fault(name, "must not be negative")
@@ -118,6 +116,15 @@ func (c *Config) validate() (fallback string, faults []Fault) {
 	checkTimeouts(c.Timeouts, fault)
 	if !c.Retry.Rescue.valid() {
 		fault("retry.rescue", "%q is not known: %s", c.Retry.Rescue, rescueNames)
+	}
+	if !c.Probes.By.valid() {
+		fault("probes.by", "%q is not known: %s", c.Probes.By, probeNames)
+	}
+	if c.Probes.By == ProbeOff && (c.Probes.Cold || c.Probes.Idle) {
+		fault("probes", "are off: neither cold nor idle can be set beside that")
+	}
+	if c.Retry.NoPark && c.Retry.Park > 0 {
+		fault("retry.no_park", "and park contradict each other: give one")
 	}
 	for name, a := range c.Adapters {
 		if a == nil {
@@ -157,13 +164,9 @@ func (c *Config) maxAnswer() int {
 	return min(cmp.Or(c.MaxAnswerBytes, defaultMaxAnswer), math.MaxInt-1)
 }
 
-// expectedWhole is how long an answer that is not streamed takes, before anything is known: half a second to its first content and two to
-// write it.
-const expectedWhole = 2500 * time.Millisecond
-
 // newEndpoint checks the ith endpoint and makes it ready.
 func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
-	e := &endpoint{Endpoint: c.Endpoints[i].clone(), first: score.NewLatency(0), whole: score.NewLatency(expectedWhole)}
+	e := &endpoint{Endpoint: c.Endpoints[i].clone()}
 	at := fmt.Sprintf("endpoints[%d]", i)
 	var faults []Fault
 	fault := func(field, format string, args ...any) {
@@ -178,6 +181,7 @@ func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
 	}
 	e.checkURL(fault)
 	e.checkPlaces(fault)
+	e.checkOrder(c, fault)
 	e.checkKey(fault)
 	e.checkHeader(fault)
 	e.checkRest(fault)
@@ -185,6 +189,7 @@ func newEndpoint(c *Config, i int) (*endpoint, []Fault) {
 		return e, faults
 	}
 	e.limits = e.timeouts(c)
+	e.health, e.slots, e.where = newHealths(&e.Endpoint, c.HealthByCountry), newSlots(&e.Endpoint), e.place()
 	var err error
 	if e.transport, err = e.newTransport(c); err != nil {
 		fault("ca_file", "cannot be used: %v", err)
@@ -285,11 +290,35 @@ func (e *endpoint) checkPlaces(fault faultFunc) {
 	if e.Models != nil && len(e.Models) == 0 {
 		fault("models", "is empty: leave it out to take every name as it is, or map \"*\"")
 	}
+}
+
+// checkOrder checks what decides when the endpoint is asked.
+func (e *endpoint) checkOrder(c *Config, fault faultFunc) {
 	if e.Tier < 0 {
 		fault("tier", "must not be negative")
 	}
 	if e.Price < 0 || math.IsNaN(e.Price) || math.IsInf(e.Price, 0) {
 		fault("price", "must not be negative")
+	}
+	if e.ExpectedLatency < 0 {
+		fault("expected_latency", "must not be negative")
+	}
+	if !(e.ExpectedFailures >= 0 && e.ExpectedFailures < 1) {
+		fault("expected_failures", "must be a share from 0 to less than 1")
+	}
+	switch {
+	case e.Concurrency < 0:
+		fault("concurrency", "must not be negative")
+	case e.Concurrency > 0 && !e.Local:
+		fault("concurrency", "is for local endpoints only")
+	}
+	for i, f := range e.Lacks {
+		if !f.valid() {
+			fault(fmt.Sprintf("lacks[%d]", i), "%q is not known: %s", f, featureNames)
+		}
+	}
+	if _, can := e.adapter.(Prober); c.Probes.By == ProbeFree && !can && e.adapter != nil {
+		fault("provider", "%q has no free probe: set probes.by to \"token\" or \"off\"", e.Provider)
 	}
 }
 

@@ -60,6 +60,7 @@ func (k *call) deliver(ctx context.Context, yield func(Event, error) bool) {
 	show := func(events ...Event) bool {
 		for _, e := range events {
 			if !yield(e, nil) {
+				k.outcome = outcomeLeft
 				return false
 			}
 		}
@@ -132,6 +133,7 @@ func (k *call) handOver(ctx context.Context, e *Error) (goesOn bool, err error) 
 func (k *call) whence() *ChatResponse {
 	start := *k.used.run.answer.Response()
 	start.Message.Parts = nil
+	start.Degraded = k.degraded()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	start.Trail = k.trail
@@ -156,6 +158,7 @@ func (k *call) broken(e *Error) *Error {
 	e.RequestID = cmp.Or(x.run.answer.response.RequestID, e.RequestID)
 	k.clean(x, e)
 	e.Partial = x.run.answer.Response()
+	e.Partial.Degraded = k.degraded()
 	e.Partial.Usage = x.run.answer.joint.before.plus(x.run.answer.spent())
 	e.Partial.Usage.Exact = false
 	k.ended(x, e)

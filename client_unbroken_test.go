@@ -113,7 +113,10 @@ func faultCases() []faultCase {
 		{name: "429, Retry-After nonsense, alone", a: then(refuses(holdfasttest.RateLimited, "soon"), wellDone())},
 		{name: "500 once, alone", a: then(refuses(holdfasttest.ServerError, ""), wellDone())},
 		{name: "503 or 529 always", a: refuses(holdfasttest.Overloaded, ""), b: wellDone()},
-		{name: "503 or 529 always, both", a: refuses(holdfasttest.Overloaded, ""), b: refuses(holdfasttest.Overloaded, "")},
+		{
+			name: "503 or 529 always, both", a: refuses(holdfasttest.Overloaded, ""), b: refuses(holdfasttest.Overloaded, ""),
+			config: func(c *holdfast.Config) { c.Retry.MaxAttempts = 4 },
+		},
 		{name: "reset before headers", a: breaksOff(holdfasttest.ResetBeforeHeaders, 0), b: wellDone()},
 		{name: "no response at all", a: late(holdfasttest.Reply{BeforeHeaders: hour}), b: wellDone()},
 		{
@@ -178,7 +181,7 @@ func faultCases() []faultCase {
 		{name: "cut inside thinking that is shown", a: script{{Thinking: sixty, Text: sixty, Fault: holdfasttest.CutRST, After: 2}}, b: wellDone(), request: withThinking},
 		{
 			name: "the second hop breaks too", b: breaksOff(holdfasttest.CutRST, 10),
-			a: then(breaksOff(holdfasttest.CutRST, 40)[:1], script{{Fault: holdfasttest.CutRST, After: 5}}, wellDone()),
+			a: then(breaksOff(holdfasttest.CutRST, 40)[:1], script{{Text: sixty, Fault: holdfasttest.CutRST, After: 5}}, wellDone()),
 		},
 		{name: "the caller cancels after 5.5 s", a: late(holdfasttest.Reply{Between: time.Second}), b: wellDone(), cancel: 5500 * time.Millisecond},
 	}

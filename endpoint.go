@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -39,12 +38,23 @@ type Endpoint struct {
 	// and the value "*" for the name that was asked for. An endpoint without Models takes every name as it is.
 	Models map[string]string `json:"models,omitempty"`
 
-	// Tier orders endpoints: the lowest tier that can answer does.
+	// Tier orders endpoints: the lowest tier that can answer does. Within a tier, the one that will most probably answer first
+	// is asked; see [Health].
 	Tier int `json:"tier,omitempty"`
-	// Price is the relative price, 1 for the cheapest; 0 means 1. Within a tier the cheaper endpoint comes first.
+	// Price is the relative price, 1 for the cheapest; 0 means 1. Within a tier a price of 2 weighs as much as half a second of waiting.
 	Price float64 `json:"price,omitempty"`
-	// Local marks a model on this machine or network: it is the last resort, behind every tier.
+	// ExpectedLatency is the time to the first content, and ExpectedFailures the share of attempts that fail, until something is
+	// learned. 0 means 0.5 s and 0.02. An endpoint that is expected to fail half of the time is asked only after two good probes.
+	ExpectedLatency  time.Duration `json:"expected_latency,omitempty"`
+	ExpectedFailures float64       `json:"expected_failures,omitempty"`
+	// Local marks a model on this machine or network: it is the last resort, behind every tier. Its answers are marked
+	// [ChatResponse].Degraded if there are endpoints that are not local.
 	Local bool `json:"local,omitempty"`
+	// Concurrency is how many requests a Local endpoint takes at once; others wait in order of arrival. 0 means 4.
+	Concurrency int `json:"concurrency,omitempty"`
+	// Lacks lists what the models of this endpoint cannot do: "tools", "images", "documents", "audio" or "schema" (structured
+	// output). A request that needs one of them never goes there; if it can go nowhere else, it is an [ErrUnsupported].
+	Lacks []Feature `json:"lacks,omitempty"`
 
 	// Countries are the countries of clients that this endpoint serves, as ISO 3166-1 alpha-2 codes ("CN"); empty means all
 	// but ExceptCountries. For clients in one of them it comes before endpoints that name none. It is never used for a client
@@ -108,6 +118,7 @@ func (e *Endpoint) clone() Endpoint {
 	c := *e
 	c.Models, c.Header = maps.Clone(e.Models), maps.Clone(e.Header)
 	c.Countries, c.ExceptCountries = slices.Clone(e.Countries), slices.Clone(e.ExceptCountries)
+	c.Lacks = slices.Clone(e.Lacks)
 	return c
 }
 
@@ -152,6 +163,7 @@ func (e *Endpoint) price() float64 {
 	return e.Price
 }
 
+// tier is the endpoint's place in the order. That of a local one is behind all others.
 func (e *Endpoint) tier() int {
 	if e.Local {
 		return math.MaxInt
@@ -168,84 +180,4 @@ func (e *Endpoint) place() string {
 		return "tier 0"
 	}
 	return "tier " + strconv.Itoa(e.Tier)
-}
-
-// candidate is an endpoint that may take a call.
-type candidate struct {
-	endpoint *endpoint
-	model    string
-	rank     countryRank
-	how      rung // how it would go on with an answer that broke off
-	failed   bool // it has failed the call before
-	why      string
-}
-
-// equals reports whether two candidates are as good as each other: of the same tier, rank and way to go on, and both failed before or neither.
-func (c candidate) equals(other candidate) bool {
-	return c.endpoint.tier() == other.endpoint.tier() && c.rank == other.rank && c.how == other.how && c.failed == other.failed
-}
-
-// countryRank orders endpoints by what they say of the client's country.
-type countryRank int
-
-const (
-	rankNamed countryRank = iota // the fallback for an unknown country, or an endpoint that names the client's
-	rankOpen                     // an endpoint that names no country
-)
-
-// snapshot is all that the choice of endpoints depends on.
-type snapshot struct {
-	endpoints []*endpoint
-	model     string
-	country   string // "" if unknown
-	fallback  string // the endpoint for an unknown country
-	residency []string
-}
-
-// choose lists the endpoints that may take a call, best first, and why the others may not. It is a pure function. Residency and
-// countries are hard filters; what is left is ordered by country, tier, price and the order of the configuration.
-func (s snapshot) choose() ([]candidate, []Skip) {
-	list := make([]candidate, 0, len(s.endpoints))
-	var skipped []Skip
-	for _, e := range s.endpoints {
-		c, why := s.consider(e)
-		if why != "" {
-			skipped = append(skipped, Skip{Endpoint: e.Name, Why: why})
-			continue
-		}
-		list = append(list, c)
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()),
-			cmp.Compare(a.endpoint.price(), b.endpoint.price()))
-	})
-	return list, skipped
-}
-
-// consider applies the hard filters to one endpoint: a candidate, or the reason against it.
-func (s snapshot) consider(e *endpoint) (c candidate, against string) {
-	if len(s.residency) > 0 && !slices.Contains(s.residency, e.Region) {
-		return c, "residency: it processes data in " + cmp.Or(e.Region, "a region not named") + ", allowed: " + strings.Join(s.residency, ", ")
-	}
-	c = candidate{endpoint: e, rank: rankOpen, why: e.place()}
-	switch {
-	case s.country == "" && e.Name == s.fallback:
-		c.rank, c.why = rankNamed, "fallback for an unknown country; "+c.why
-	case s.country == "" && (len(e.Countries) > 0 || len(e.ExceptCountries) > 0):
-		return c, "serves certain countries only, and the client's is unknown"
-	case slices.Contains(e.ExceptCountries, s.country):
-		return c, "does not serve " + s.country
-	case slices.Contains(e.Countries, s.country):
-		c.rank, c.why = rankNamed, "names "+s.country+"; "+c.why
-	case len(e.Countries) > 0:
-		return c, "serves " + strings.Join(e.Countries, ", ") + ", not " + s.country
-	case len(e.ExceptCountries) > 0:
-		c.why = "serves every country but " + strings.Join(e.ExceptCountries, ", ") + "; " + c.why
-	}
-	model, ok := e.model(s.model)
-	if !ok {
-		return c, "does not map the model " + cmp.Or(s.model, defaultModel)
-	}
-	c.model = model
-	return c, ""
 }

@@ -16,7 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/holdfast-ai/holdfast/internal/score"
+	"github.com/holdfast-ai/holdfast/internal/recent"
+	"github.com/holdfast-ai/holdfast/internal/slots"
 )
 
 // endpoint is an [Endpoint] made ready: all that does not change from call to call is prepared here. Safe for concurrent use.
@@ -34,9 +35,12 @@ type endpoint struct {
 
 	credentials atomic.Pointer[credentials]
 	blocks      keyBlocks
-	limits      Timeouts       // with the defaults filled in
-	first       *score.Latency // from a request to the first content of a stream
-	whole       *score.Latency // from a request to the end of an answer that is not streamed
+	limits      Timeouts // with the defaults filled in
+	health      *healths
+	slots       *slots.Slots // of a local endpoint; nil if requests are not counted
+	running     atomic.Int32 // attempts under way
+	recent      recent.Log
+	where       string // where in the order of endpoints it stands
 
 	mu   sync.Mutex
 	urls map[string]*url.URL // by the codec's path
@@ -170,7 +174,7 @@ func (e *endpoint) url(path string, kept bool) (*url.URL, error) {
 // exchange is one request to one endpoint, encoded and ready to be sent, once or again.
 type exchange struct {
 	endpoint    *endpoint
-	candidate   candidate
+	candidate   *candidate
 	adapter     AIServiceAdapter
 	target      Target
 	credentials *credentials

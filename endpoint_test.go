@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestModelMapping(t *testing.T) {
@@ -33,9 +34,12 @@ func TestModelMapping(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+// Who may take a call, in the order in which they are asked while nothing is known of their health.
+func TestWhoMayTakeACall(t *testing.T) {
 	t.Parallel()
-	at := func(e Endpoint) *endpoint { return &endpoint{Endpoint: e} }
+	at := func(e Endpoint) *endpoint {
+		return &endpoint{Endpoint: e, health: newHealths(&e, false), where: e.place(), dialect: Dialect{Name: "claude"}}
+	}
 	gateway := at(Endpoint{Name: "gateway", Countries: []string{"CN"}, Region: "hk"})
 	direct := at(Endpoint{Name: "direct", ExceptCountries: []string{"CN"}, Region: "us"})
 	anywhere := at(Endpoint{Name: "anywhere", Tier: 1, Region: "eu"})
@@ -44,23 +48,27 @@ func TestChoose(t *testing.T) {
 	all := []*endpoint{local, anywhere, cheap, direct, gateway}
 	for _, c := range []struct {
 		name string
-		in   snapshot
+		in   filter
 		want string
 	}{
-		{"a client in CN", snapshot{endpoints: all, country: "CN"}, "gateway cheap anywhere local"},
-		{"a client elsewhere", snapshot{endpoints: all, country: "SE"}, "direct cheap anywhere local"},
-		{"unknown, with a fallback", snapshot{endpoints: all, fallback: "gateway"}, "gateway cheap anywhere local"},
-		{"unknown, without", snapshot{endpoints: all}, "cheap anywhere local"},
-		{"the fallback does not outrank a known country", snapshot{endpoints: all, country: "SE", fallback: "gateway"}, "direct cheap anywhere local"},
-		{"residency", snapshot{endpoints: all, country: "SE", residency: []string{"eu"}}, "anywhere"},
-		{"residency is not relaxed", snapshot{endpoints: all, country: "SE", residency: []string{"mars"}}, ""},
-		{"the order of the configuration", snapshot{endpoints: []*endpoint{at(Endpoint{Name: "b"}), at(Endpoint{Name: "a"})}}, "b a"},
+		{"a client in CN", filter{endpoints: all, country: "CN"}, "gateway cheap anywhere local"},
+		{"a client elsewhere", filter{endpoints: all, country: "SE"}, "direct cheap anywhere local"},
+		{"unknown, with a fallback", filter{endpoints: all, fallback: "gateway"}, "gateway cheap anywhere local"},
+		{"unknown, without", filter{endpoints: all}, "cheap anywhere local"},
+		{"the fallback does not outrank a known country", filter{endpoints: all, country: "SE", fallback: "gateway"}, "direct cheap anywhere local"},
+		{"residency", filter{endpoints: all, country: "SE", residency: [2][]string{{"eu"}}}, "anywhere"},
+		{"residency of the call", filter{endpoints: all, country: "SE", residency: [2][]string{nil, {"eu"}}}, "anywhere"},
+		{"residency of both", filter{endpoints: all, country: "SE", residency: [2][]string{{"eu", "us"}, {"us", "hk"}}}, "direct"},
+		{"residencies that exclude each other", filter{endpoints: all, country: "SE", residency: [2][]string{{"us"}, {"eu"}}}, ""},
+		{"residency is not relaxed", filter{endpoints: all, country: "SE", residency: [2][]string{{"mars"}}}, ""},
+		{"the order of the configuration", filter{endpoints: []*endpoint{at(Endpoint{Name: "b"}), at(Endpoint{Name: "a"})}}, "b a"},
 	} {
-		list, skipped := c.in.choose()
+		list, skipped := c.in.allowed()
+		k := &call{client: &Client{routing: newRouting(&Config{})}, field: list, deadline: time.Now().Add(time.Minute)}
 		var names []string
-		for _, got := range list {
+		for got, _ := k.seek(t.Context()); got != nil; got, _ = k.seek(t.Context()) {
 			names = append(names, got.endpoint.Name)
-			if got.why == "" {
+			if got.reason == "" {
 				t.Errorf("%s: %s was chosen without a reason", c.name, got.endpoint.Name)
 			}
 		}

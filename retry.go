@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/holdfast-ai/holdfast/internal/score"
 	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
@@ -23,27 +24,41 @@ type call struct {
 	cancel   context.CancelFunc
 
 	race
-	queue   []candidate
-	lost    []candidate // that may be asked again: their attempts only came second
+	field   []candidate // who may be asked, the best way to go on first
 	last    *Error      // of the last attempt that failed
 	refused *Error      // the first endpoint that cannot express the request
-	parked  []parked    // endpoints that were passed over for a rate limit
 	trail   Trail
+
+	claims   int  // attempts at endpoints that are not local, made or about to be
+	taken    int  // of those, out of the retry budget
+	dry      bool // nothing was left of it
+	pauses   int  // before somebody was asked again
+	parkEnd  time.Time
+	slotWait time.Duration // how long the local model is waited for
+	probing  bool          // this is a probe, or a mirror's copy: it teaches nothing as an attempt
+	talk     uint64        // what the conversation is known by; 0 if that is of no use
+	outcome  outcome
 
 	used   *exchange // that answers
 	rescue *rescue   // what broke off before; nil if nothing did
 }
 
-// parked is an endpoint that could be asked once its rate limit has passed.
-type parked struct {
-	candidate candidate
-	block     keyBlock
-}
+// outcome is how a call ended, for the retry budget.
+type outcome uint8
+
+const (
+	outcomeFailed outcome = iota
+	outcomeAnswered
+	outcomeLeft // the caller did not wait for the end
+)
 
 // begin checks the request and lists the candidates.
 func (c *Client) begin(ctx context.Context, req *ChatRequest, events bool) (context.Context, *call, error) {
 	if c.closed.Load() {
 		return nil, nil, &Error{Kind: KindClosed}
+	}
+	if c.routing == nil {
+		return nil, nil, &Error{Kind: KindNoEndpoint, Message: "the Client was not made by New"}
 	}
 	if ctx == nil {
 		return nil, nil, invalid("context", "is nil")
@@ -63,8 +78,33 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, events bool) (cont
 	if c.byCountry {
 		k.trail.Country, k.trail.CountryFrom = c.locator.country(ctx)
 	}
-	k.queue, k.trail.Skipped = k.snapshot().choose()
+	k.line(ctx)
 	return ctx, k, nil
+}
+
+// line lists the candidates.
+func (k *call) line(ctx context.Context) {
+	r := k.client.routing
+	f := k.filter()
+	k.field, k.trail.Skipped = f.allowed()
+	if len(k.field) < len(f.endpoints) {
+		k.refused = f.incapable()
+	}
+	r.probes.Started(k.begun)
+	if r.pairs {
+		k.talk = r.conversation(k.request)
+		k.prefer(r.affinity.Last(k.begun, k.talk))
+	}
+	if r.locals && r.clouds {
+		k.setGuard(ctx)
+	}
+}
+
+// prefer marks the endpoint that served the conversation last.
+func (k *call) prefer(endpoint string) {
+	for i := range k.field {
+		k.field[i].affine = endpoint != "" && k.field[i].endpoint.Name == endpoint
+	}
 }
 
 // shortAnswer is the largest bound on an answer's tokens that lets Chat ask for it in one piece.
@@ -75,11 +115,16 @@ func (c *Client) streams(req *ChatRequest) bool {
 	return !c.config.Unary && (req.MaxOutputTokens == 0 || req.MaxOutputTokens > shortAnswer)
 }
 
-func (k *call) snapshot() snapshot {
+func (k *call) filter() *filter {
 	c := k.client
-	return snapshot{
-		endpoints: c.endpoints, model: k.request.Model, country: k.trail.Country, fallback: c.fallback, residency: c.config.Residency,
+	f := &filter{
+		endpoints: c.endpoints, model: k.request.Model, country: k.trail.Country, fallback: c.fallback,
+		residency: [2][]string{c.config.Residency, k.request.Residency},
 	}
+	if c.lacking {
+		f.needs = k.request.needs()
+	}
+	return f
 }
 
 var errTotalTimeout = errors.New("the call's total timeout passed (Config.Timeout)")
@@ -99,7 +144,22 @@ func (k *call) finish() {
 			}
 		}
 	}()
+	defer k.account()
 	k.settle()
+}
+
+// account settles the call's account with the retry budget.
+func (k *call) account() {
+	if k.probing {
+		return
+	}
+	b := &k.client.routing.budget
+	switch k.outcome {
+	case outcomeAnswered:
+		b.Done(k.taken, true)
+	case outcomeLeft:
+		b.Return(k.taken)
+	}
 }
 
 // finish ends an exchange that answered.
@@ -110,6 +170,7 @@ func (x *exchange) finish() {
 	}
 	x.run.clock.stop()
 	x.run.end(nil)
+	x.leaveEndpoint()
 	x.release()
 }
 
@@ -133,8 +194,6 @@ func (k *call) run(ctx context.Context) error {
 			return nil
 		case r.verdict == giveUp || r.verdict == stop:
 			return k.failed(k.final)
-		case k.isSpent():
-			return k.exhausted(ctx)
 		}
 	}
 }
@@ -143,115 +202,8 @@ func (k *call) maxAttempts() int {
 	return cmp.Or(k.client.config.Retry.MaxAttempts, defaultMaxAttempts)
 }
 
-// next takes the best candidate, waiting for one if none is left but for rate limits that end in time.
-func (k *call) next(ctx context.Context) (candidate, bool) {
-	for {
-		if c, ok := k.pop(ctx); ok {
-			return c, true
-		}
-		if !k.waitForParked(ctx) {
-			return candidate{}, false
-		}
-	}
-}
-
-// pop takes the best candidate that is left and not blocked.
-func (k *call) pop(ctx context.Context) (candidate, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.queue) == 0 {
-		k.queue, k.lost = k.lost, nil
-	}
-	for len(k.queue) > 0 {
-		c := k.queue[0]
-		k.queue = k.queue[1:]
-		if b, is := k.blocked(ctx, c); is {
-			k.skip(c, b.why(time.Now()))
-			if b.kind == KindRateLimit {
-				k.parked = append(k.parked, parked{c, b})
-			}
-			continue
-		}
-		if k.last != nil {
-			c.why = "after " + k.last.Endpoint + ": " + string(k.last.Kind) + "; " + c.why
-		}
-		return c, true
-	}
-	return candidate{}, false
-}
-
-// blocked looks up whether the key that the candidate would use is blocked.
-func (k *call) blocked(ctx context.Context, c candidate) (keyBlock, bool) {
-	if !c.endpoint.blocks.any.Load() {
-		return keyBlock{}, false
-	}
-	cred, err := c.endpoint.credentialsNow(ctx)
-	if err != nil {
-		return keyBlock{}, false // encode reports it
-	}
-	return c.endpoint.blocks.find(cred.id, c.model, time.Now())
-}
-
-// skip notes that a candidate is passed over. Of a rescue, whose rungs ask the same endpoints, only attempts are told.
-func (k *call) skip(c candidate, why string) {
-	if k.rescue != nil {
-		return
-	}
-	k.trail.Skipped = append(k.trail.Skipped, Skip{Endpoint: c.endpoint.Name, Why: why})
-}
-
-// waitForParked waits, when nothing else is left and no reserve runs, until the first of the endpoints that are only over their rate limit is
-// back, and lists them all again. It reports false if there is none or none is back in time.
-func (k *call) waitForParked(ctx context.Context) bool {
-	if len(k.parked) == 0 {
-		return false
-	}
-	p := slices.MinFunc(k.parked, func(a, b parked) int { return a.block.until.Compare(b.block.until) })
-	wait := max(0, time.Until(p.block.until))
-	if wait > maxLastWait || time.Now().Add(wait).After(k.deadline) {
-		if k.last == nil {
-			e := p.candidate.endpoint
-			k.last = &Error{
-				Kind: p.block.kind, Endpoint: e.Name, Provider: e.dialect.Name, Model: p.candidate.model, RetryAfter: wait,
-				Phase: PhaseBeforeSend, Message: "an earlier call was told to wait",
-			}
-		}
-		return false
-	}
-	if !sleep(ctx, wait) {
-		return false
-	}
-	k.unpark(fmt.Sprintf("waited %s for its rate limit; ", wait.Round(time.Millisecond)))
-	return true
-}
-
-// unpark lists the parked endpoints again. Those that are still blocked, or blocked once more by another call, are parked anew.
-func (k *call) unpark(why string) {
-	for _, p := range k.parked {
-		c := p.candidate
-		if !time.Now().Before(p.block.until) {
-			c.why = why + c.why
-		}
-		k.queue = append(k.queue, c)
-		k.trail.Skipped = slices.DeleteFunc(k.trail.Skipped, func(s Skip) bool { return s.Endpoint == c.endpoint.Name })
-	}
-	k.parked = nil
-}
-
-// sleep waits, and reports false if the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // unsendable notes why a request cannot go to an endpoint. It returns an error only if it can go nowhere.
-func (k *call) unsendable(c candidate, err error) *Error {
+func (k *call) unsendable(c *candidate, err error) *Error {
 	e := ownError(err, KindUnsupported)
 	if _, ours := errors.AsType[*Error](err); !ours {
 		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.texts(nil))
@@ -262,7 +214,8 @@ func (k *call) unsendable(c candidate, err error) *Error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.skip(c, describe(e))
+	c.against = describe(e)
+	k.refund(c)
 	if k.refused == nil {
 		k.refused = e
 	}
@@ -274,18 +227,77 @@ func (k *call) exhausted(ctx context.Context) error {
 	if e := contextError(ctx); e != nil {
 		return k.failed(e)
 	}
+	k.tellStates(ctx)
 	if k.last != nil {
 		return k.failed(k.last)
 	}
-	if k.refused != nil {
-		return k.failed(k.refused)
+	e := k.limited(ctx)
+	if e == nil {
+		e = k.refused
 	}
-	return k.failed(&Error{Kind: KindNoEndpoint, Phase: PhaseBeforeSend, Message: skippedInWords(k.trail.Skipped)})
+	if e == nil {
+		e = k.unavailable(ctx)
+	}
+	if e == nil {
+		e = &Error{Kind: KindNoEndpoint, Phase: PhaseBeforeSend, Message: skippedInWords(k.trail.Skipped)}
+		if len(k.field) == 0 && slices.ContainsFunc(k.trail.Skipped, func(s Skip) bool { return strings.HasPrefix(s.Why, residencyWords) }) {
+			e.Field = residencyWords
+		}
+	}
+	return k.failed(e)
+}
+
+// unavailable is the error of a call that nobody was asked for, since those who may take it are ill or over their rate limits.
+func (k *call) unavailable(ctx context.Context) *Error {
+	holds, now := k.holds(ctx), time.Now()
+	var e *Error
+	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
+		s := k.view(g, holds, now)
+		for i := range s.Candidates {
+			v := &s.Candidates[i]
+			if v.Against != "" {
+				continue
+			}
+			if in := max(v.BlockedFor, v.ProbeIn, time.Second); e == nil || in < e.RetryAfter {
+				e = &Error{Kind: KindUnavailable, Phase: PhaseBeforeSend, RetryAfter: in}
+			}
+		}
+	}
+	if e != nil {
+		e.Message = skippedInWords(k.trail.Skipped)
+	}
+	return e
+}
+
+// limited is the error of a call that nobody was asked for, since a rate limit is in the way everywhere, or at all that can take the request.
+func (k *call) limited(ctx context.Context) *Error {
+	holds := k.holds(ctx)
+	first := -1
+	for i := range holds {
+		switch wait := holds[i].limited; {
+		case k.field[i].against != "":
+		case wait <= 0:
+			return nil
+		case first < 0 || wait < holds[first].limited:
+			first = i
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	c := &k.field[first]
+	return &Error{
+		Kind: KindRateLimit, Endpoint: c.endpoint.Name, Provider: c.endpoint.dialect.Name, Model: c.model, RetryAfter: holds[first].limited,
+		Phase: PhaseBeforeSend, Message: "an earlier call was told to wait",
+	}
 }
 
 // failed completes the error of the call.
 func (k *call) failed(e *Error) error {
 	k.settle()
+	if e.Kind == KindCanceled {
+		k.outcome = outcomeLeft
+	}
 	e.Trail = k.trail
 	return e
 }
@@ -298,7 +310,7 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 			x.release()
 		}
 	}()
-	err := k.attempt(ctx, x, first)
+	err := k.attempt(ctx, ctx, x, first)
 	for repeats := 0; ; repeats++ {
 		if err == nil {
 			k.used = x
@@ -312,17 +324,26 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 			if stripped, e := k.stripped(ctx, x); e == nil {
 				x.release()
 				x = stripped
-				err = k.attempt(ctx, x, first)
+				err = k.attempt(ctx, ctx, x, first)
 				continue
 			}
 		}
-		wait := cmp.Or(err.RetryAfter, backoff(repeats))
+		wait := cmp.Or(err.RetryAfter, k.limitOf(x), backoff(repeats))
 		if !k.goesOnAt(ctx, x, err, r, repeats, wait) {
 			return r
 		}
 		x.why = "again in place after " + string(err.Kind)
-		err = k.attempt(ctx, x, wait)
+		err = k.attempt(ctx, ctx, x, wait)
 	}
+}
+
+// limitOf returns how long the endpoint's rate limit blocks it yet.
+func (k *call) limitOf(x *exchange) time.Duration {
+	now := time.Now()
+	if b, is := x.endpoint.blocks.find(x.credentials.id, x.target.Model, now); is && b.kind == KindRateLimit {
+		return b.until.Sub(now)
+	}
+	return 0
 }
 
 // consequence judges a failure, and waits for the reserves that run beside. It reports true if nobody else is to be asked: a reserve has the
@@ -353,15 +374,28 @@ func (k *call) judge(x *exchange, e *Error) rule {
 
 // goesOnAt draws the consequences of a failure for the rest of the call, and reports whether the same endpoint is asked again.
 func (k *call) goesOnAt(ctx context.Context, x *exchange, e *Error, r rule, repeats int, wait time.Duration) bool {
+	holds := k.holds(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r.verdict == otherModel {
+	k.putBehind(x, e, r)
+	return k.mayRepeat(ctx, x, r, holds, repeats, wait) && (x.endpoint.Local || k.pay(x.candidate))
+}
+
+// putBehind notes what a failure means for the rest of the call. k.mu is held.
+func (k *call) putBehind(x *exchange, e *Error, r rule) {
+	c := x.candidate
+	switch {
+	case e.Kind == KindLost: // it only came second
+		c.tried = false
+	case r.verdict == otherModel:
 		k.dropModel(x)
+	case r.silent:
+		c.against, c.silent = describe(e), time.Now()
+	case r.verdict != repeat && !r.again:
+		c.against = describe(e)
+	case e.RetryAfter > 0:
+		c.resumes = time.Now().Add(e.RetryAfter)
 	}
-	if e.Kind == KindLost { // to a reserve that failed in its turn
-		k.lost = append(k.lost, x.candidate)
-	}
-	return k.mayRepeat(ctx, x, r, repeats, wait)
 }
 
 // spent reports whether the call has made all its attempts. k.mu is held.
@@ -373,57 +407,63 @@ func (k *call) isSpent() bool {
 	return k.spent()
 }
 
-const (
-	// maxWait bounds the wait before a repeat in place while another tier could be asked instead.
-	maxWait = 3 * time.Second
-	// maxLastWait bounds it when this is the last endpoint.
-	maxLastWait = 2 * time.Minute
-	// lastRepeats is how often the last endpoint is asked again, as often as the official clients do.
-	lastRepeats = 2
-)
+// maxWait bounds the wait before a repeat in place while another tier could be asked instead.
+const maxWait = 3 * time.Second
 
 // mayRepeat decides on a repeat in place: never of a silent endpoint; never while an equal endpoint is left; once before a
-// tier is left, if the wait is short; twice at the last endpoint, with more patience.
-func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, repeats int, wait time.Duration) bool {
-	left := time.Until(k.deadline)
+// tier is left, if the wait is short; with more patience where the call has but one endpoint, until that counts as ill. k.mu is held.
+func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, holds []hold, repeats int, wait time.Duration) bool {
+	now := time.Now()
+	left := k.deadline.Sub(now)
 	if r.verdict != repeat || r.silent || k.spent() || ctx.Err() != nil {
 		return false
 	}
-	others, equal := k.left(ctx, x)
+	if !x.endpoint.Local && x.candidate.health.State(now, k.form()).Breaker == score.Open {
+		return false
+	}
+	others, equal := k.left(x, holds, now)
 	switch {
 	case equal:
 		return false
 	case others:
 		return repeats < 1 && wait <= maxWait && wait < left/4
 	}
-	return repeats < lastRepeats && wait <= maxLastWait && wait < left
+	return k.isAlone(x) && wait <= maxLastWait && wait < left
 }
 
-// left reports whether other candidates are left, and whether one of them is of the same rank and tier. k.mu is held.
-func (k *call) left(ctx context.Context, x *exchange) (others, equal bool) {
-	for _, c := range slices.Concat(k.queue, k.lost) {
-		if _, blocked := k.blocked(ctx, c); blocked {
-			continue
+// left reports whether others can be asked, and whether one of them is as good as x. k.mu is held.
+func (k *call) left(x *exchange, holds []hold, now time.Time) (others, equal bool) {
+	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
+		s := k.view(g, holds, now)
+		s.Trials = false
+		if c := score.Choose(s); c.Index >= 0 {
+			others = true
+			equal = equal || k.field[g.from+c.Index].equals(x.candidate)
+		} else if s.Resort().Step == score.AskLocal && k.mayAskLocal() {
+			others = true
 		}
-		others = true
-		equal = equal || c.equals(x.candidate)
 	}
 	return others, equal
 }
 
-// dropModel removes the candidates that would ask the same model of the same provider, also those whose rate limit could be waited for.
-// k.mu is held.
-func (k *call) dropModel(x *exchange) {
-	same := func(c candidate) bool {
-		return c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name && c.how == x.candidate.how
-	}
-	k.parked = slices.DeleteFunc(k.parked, func(p parked) bool { return same(p.candidate) })
-	k.queue = slices.DeleteFunc(k.queue, func(c candidate) bool {
-		if same(c) {
-			k.skip(c, "the same model just failed in a way that only another can help")
+// isAlone reports whether the call has no other endpoint than x's. k.mu is held.
+func (k *call) isAlone(x *exchange) bool {
+	for i := range k.field {
+		if c := &k.field[i]; c.against == "" && c.endpoint != x.endpoint {
+			return false
 		}
-		return same(c)
-	})
+	}
+	return true
+}
+
+// dropModel gives up the candidates that would ask the same model of the same provider. k.mu is held.
+func (k *call) dropModel(x *exchange) {
+	for i := range k.field {
+		c := &k.field[i]
+		if c.against == "" && c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name && c.how == x.candidate.how {
+			c.against = "the same model just failed in a way that only another can help"
+		}
+	}
 }
 
 // learn remembers what a failure says of the endpoint's key, and tells the operator what he must know.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // run is one sending of an exchange: what is made anew for each attempt.
@@ -26,26 +24,30 @@ type run struct {
 	entry  int           // its place in the Trail
 	ahead  time.Duration // until its first content; 0 before
 
-	hedge *time.Timer // starts a reserve if the first content is late; nil if none may be
-	after time.Duration
-	late  bool // the hedge was put off to its last moment
-	over  bool
-	lost  bool // another attempt was the first to have content
+	hedge   *time.Timer // starts a reserve if the first content is late, and tells when it is so late that the endpoint counts as failed
+	after   time.Duration
+	late    bool // the second of these is what the timer is set to
+	overdue bool // it is so late
+	helped  bool // a reserve runs in its place
+	over    bool
+	lost    bool // another attempt was the first to have content
+	lesson  lesson
+	inside  bool // it counts as running at the endpoint, and holds a slot there if those are counted
 }
 
 // encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
-func (k *call) encode(ctx context.Context, c candidate) (*exchange, error) {
+func (k *call) encode(ctx context.Context, c *candidate) (*exchange, error) {
 	return k.encodeRequest(ctx, c, k.request)
 }
 
-func (k *call) encodeRequest(ctx context.Context, c candidate, req *ChatRequest) (*exchange, error) {
+func (k *call) encodeRequest(ctx context.Context, c *candidate, req *ChatRequest) (*exchange, error) {
 	e := c.endpoint
 	req = k.rescue.request(c.how, req)
 	cred, err := e.credentialsNow(ctx)
 	if err != nil {
 		return nil, &Error{Kind: KindSecret, Field: "key", Err: err}
 	}
-	x := &exchange{endpoint: e, candidate: c, adapter: e.adapter, credentials: cred, why: c.why, buffer: bodies.Get().(*[]byte)}
+	x := &exchange{endpoint: e, candidate: c, adapter: e.adapter, credentials: cred, why: cmp.Or(c.reason, c.why), buffer: bodies.Get().(*[]byte)}
 	x.target = Target{Provider: e.Provider, Model: c.model, Platform: e.base.Host, Account: cred.account, Stream: k.stream}
 	if chooser, ok := e.adapter.(DialectChooser); ok {
 		if x.adapter = chooser.ChooseDialect(req, x.target); x.adapter == nil {
@@ -66,8 +68,6 @@ var errNothingToStrip = errors.New("there is no thinking to leave out")
 
 // stripped prepares the request once more without returned thinking, which the provider rejected.
 func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
-	c := x.candidate
-	c.why = "again without returned thinking"
 	req := *k.request
 	req.Messages = slices.Clone(req.Messages)
 	found := false
@@ -83,8 +83,9 @@ func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
 		return nil, errNothingToStrip
 	}
 	req.Messages = slices.DeleteFunc(req.Messages, func(m Message) bool { return len(m.Parts) == 0 })
-	again, err := k.encodeRequest(ctx, c, &req)
+	again, err := k.encodeRequest(ctx, x.candidate, &req)
 	if err == nil {
+		again.why = "again without returned thinking"
 		again.notes = append(again.notes, "thinking left out: the provider rejected it")
 	}
 	return again, err
@@ -94,8 +95,11 @@ func (k *call) stripped(ctx context.Context, x *exchange) (*exchange, error) {
 const first time.Duration = -1
 
 // attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answers: all of it was read, or
-// of a stream the first visible content.
-func (k *call) attempt(ctx context.Context, x *exchange, wait time.Duration) *Error {
+// of a stream the first visible content. patience ends when the attempt is not needed any more before it began.
+func (k *call) attempt(ctx, patience context.Context, x *exchange, wait time.Duration) *Error {
+	if e := k.enterEndpoint(patience, x); e != nil {
+		return e
+	}
 	own := k.enter(ctx, x, max(0, wait))
 	var (
 		resp *http.Response
@@ -128,8 +132,10 @@ func (k *call) enter(ctx context.Context, x *exchange, wait time.Duration) conte
 	x.sent.Store(false)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	inside := x.run.inside
 	timing := &timing{clock: clock{end: end, limits: limits, deadline: k.deadline}}
-	x.run = run{begun: time.Now(), end: end, clock: &timing.clock, body: &timing.body, entry: len(k.trail.Attempts)}
+	x.run = run{begun: time.Now(), end: end, clock: &timing.clock, body: &timing.body, entry: len(k.trail.Attempts), inside: inside}
+	k.tellChoice(x)
 	if k.trail.Attempts == nil {
 		k.trail.Attempts = make([]Attempt, 0, 1)
 	}
@@ -167,7 +173,9 @@ func (k *call) leave(x *exchange, resp *http.Response, failure *Error) {
 	}
 	k.running = slices.DeleteFunc(k.running, func(other *exchange) bool { return other == x })
 	k.record(x, resp, failure)
-	x.teach(failure)
+	if failure != nil {
+		k.teach(x, failure)
+	}
 	if failure == nil && x.run.live != nil {
 		return
 	}
@@ -176,6 +184,7 @@ func (k *call) leave(x *exchange, resp *http.Response, failure *Error) {
 	if failure == nil {
 		return
 	}
+	x.leaveEndpoint()
 	if k.leader == x {
 		k.leader = nil
 	}
@@ -422,33 +431,18 @@ func (k *call) record(x *exchange, resp *http.Response, e *Error) {
 	}
 }
 
-// latency is how long the endpoint takes to the first content of an answer that is asked for as this one is.
-func (x *exchange) latency() *score.Latency {
-	if x.target.Stream {
-		return x.endpoint.first
-	}
-	return x.endpoint.whole
-}
-
-// teach learns from an attempt how long the endpoint takes to answer: from one that did, and from one that was given up late.
-func (x *exchange) teach(failure *Error) {
-	latency, took := x.latency(), x.run.ahead
-	now := time.Now()
-	if took == 0 {
-		took = now.Sub(x.run.begun)
-		givenUp := failure != nil && (failure.Kind == KindLost || failure.Kind == KindDeadline || failure.Kind == KindStalled)
-		if failure != nil && !(givenUp && took >= latency.Late()) {
-			return
-		}
-		took = min(took, latency.Late()) // how much longer it would have taken is not known, and must not put off the next reserve
-	}
-	latency.Learn(now, took)
-}
-
 // response is the answer with its Trail.
 func (k *call) response() *ChatResponse {
 	k.settle()
+	k.outcome = outcomeAnswered
+	k.tellPassedOver()
+	if r := k.client.routing; r.pairs && !k.probing {
+		r.affinity.Served(time.Now(), k.talk, k.used.endpoint.Name)
+	}
 	r := k.used.run.answer.Response()
-	r.Trail = k.trail
+	r.Trail, r.Degraded = k.trail, k.degraded()
 	return r
 }
+
+// degraded reports whether the last resort answers in the place of better endpoints.
+func (k *call) degraded() bool { return k.used.endpoint.Local && k.client.routing.clouds }

@@ -21,6 +21,9 @@ const (
 	KindUnsupported Kind = "unsupported"
 	// KindNoEndpoint: no endpoint may or can take the request.
 	KindNoEndpoint Kind = "no endpoint"
+	// KindUnavailable: every endpoint that may take the request is ill, and none recovered while the call waited. The message says in
+	// which state each is, and RetryAfter when the next may be asked.
+	KindUnavailable Kind = "unavailable"
 	// KindTooLarge: the request body is larger than the provider takes.
 	KindTooLarge Kind = "request too large"
 	// KindCanceled: the caller gave up.
@@ -116,6 +119,8 @@ const (
 	KindAttemptTimeout Kind = "attempt timeout"
 	// KindLost: another attempt of the same call answered first. It stands in the Trail only.
 	KindLost Kind = "came second"
+	// KindBusy: the local model had no slot free in time. Nothing was sent.
+	KindBusy Kind = "no free slot"
 	// KindTransport: any other failure of the transport.
 	KindTransport Kind = "transport failure"
 	// KindSecret: the endpoint's key or signing secret could not be read.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // race is the state of the attempts of a call that run at the same time. The first attempt, and all that follow failures, run on the
@@ -19,6 +21,7 @@ type race struct {
 	ready    *exchange            // a reserve that answers, until the caller's goroutine takes it over
 	reserves int                  // goroutines that run reserves
 	stops    []context.CancelFunc // what they read keys with
+	guard    *time.Timer          // asks the last resort in time; nil if there is none
 	panicked any                  // what an adapter or a transport panicked with in one of them
 	over     bool                 // no attempt is needed any more
 	final    *Error               // the failure after which nobody else is asked; what already answers still may
@@ -34,75 +37,139 @@ const hedgeShare = 4
 // prepareHedge sets the timer that starts a reserve if the attempt's first content is late. ctx is the call's, since the reserve may outlive
 // the attempt. k.mu is held.
 func (k *call) prepareHedge(ctx context.Context, x *exchange) {
-	if k.client.config.Retry.NoHedge || len(k.queue) == 0 || k.spent() || x.run.hedge != nil {
+	if k.probing || x.run.hedge != nil {
 		return
 	}
-	x.run.after = cmp.Or(x.endpoint.limits.Hedge, min(x.latency().Hedge(), max(time.Until(k.deadline)/hedgeShare, 1)))
+	x.run.after = cmp.Or(x.endpoint.limits.Hedge, min(x.candidate.hedge, max(time.Until(k.deadline)/hedgeShare, 1)))
+	wait := x.run.after
+	if k.client.config.Retry.NoHedge || len(k.field) == 1 { // nobody to help: only whether it is late is of interest
+		x.run.late = true
+		wait *= latePoints
+	}
 	entry := x.run.entry
-	x.run.hedge = time.AfterFunc(x.run.after, func() { k.hedge(ctx, x, entry) })
+	x.run.hedge = time.AfterFunc(wait, func() { k.hedge(ctx, x, entry) })
 }
 
 // hedge starts a reserve beside an attempt whose first content is late. It is a soft limit: the attempt goes on, and the first content wins.
 // By the time that it has the lock the attempt may be over, and the exchange be sent again: entry tells one sending from another.
 func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 	k.mu.Lock()
-	if x.run.entry != entry || !k.mayHelp(x) {
+	if x.run.entry != entry || x.run.over {
+		k.mu.Unlock()
+		return
+	}
+	if x.run.late {
+		x.run.overdue = true
+		k.wasLate(x)
+	}
+	if !k.mayHelp(x) || x.run.helped || k.client.config.Retry.NoHedge {
+		k.putOff(x)
 		k.mu.Unlock()
 		return
 	}
 	k.reserves++
 	why := "reserve: no content from " + x.endpoint.Name + " after " + time.Since(x.run.begun).Round(time.Millisecond).String() + "; "
 	k.mu.Unlock()
-	k.runReserves(ctx, x, why)
+	k.runReserves(ctx, x, why, func(ctx context.Context) *candidate { return k.reserve(ctx, x) })
 }
 
 // mayHelp reports whether a reserve beside x is of use. k.mu is held.
 func (k *call) mayHelp(x *exchange) bool {
-	return !x.run.over && !k.over && k.final == nil && k.leader == nil && !k.spent()
+	return !x.run.over && !k.over && k.final == nil && k.leader == nil
 }
 
-// reserve takes the best candidate that may run beside x. Their keys are looked up without the lock, which the attempts need to go on: a
-// KeySource may take its time.
-func (k *call) reserve(ctx context.Context, x *exchange) (candidate, bool) {
-	k.mu.Lock()
-	list, late := slices.Clone(k.queue), x.run.late
-	k.mu.Unlock()
-	for _, c := range list {
-		if !late && !c.equals(x.candidate) {
-			continue
-		}
-		if _, blocked := k.blocked(ctx, c); !blocked && k.take(c, x) {
-			return c, true
-		}
-	}
+// reserve takes the best candidate that may run beside x. Their keys are looked up without the lock, which the attempts need to go on.
+func (k *call) reserve(ctx context.Context, x *exchange) *candidate {
+	holds := k.holds(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
+	for g := k.nextGroup(0); g.from < len(k.field) && k.mayHelp(x); g = k.nextGroup(g.to) {
+		s := k.view(g, holds, now)
+		s.Trials = false
+		if !x.run.overdue {
+			k.keepEqual(g, &s, x)
+		}
+		if c := k.choose(ctx, g, &s, now); c != nil {
+			x.run.helped = true
+			k.putOff(x)
+			return c
+		}
+		if x.run.overdue {
+			if c := k.local(g, &s); c != nil {
+				x.run.helped = true
+				return c
+			}
+		}
+	}
 	k.putOff(x)
-	return candidate{}, false
+	return nil
 }
 
-// take takes a candidate that may run beside x from the queue, if it is still there.
-func (k *call) take(c candidate, x *exchange) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	i := slices.Index(k.queue, c)
-	if i < 0 || !k.mayHelp(x) {
-		return false
+// keepEqual rules out what is not as good as x: it is asked only when x is so late that it counts as failed.
+func (k *call) keepEqual(g group, s *score.Snapshot, x *exchange) {
+	for i := range s.Candidates {
+		if v := &s.Candidates[i]; v.Against == "" && !k.field[g.from+i].equals(x.candidate) {
+			v.Against = "not while " + x.endpoint.Name + " is only a little late"
+		}
 	}
-	k.queue = slices.Delete(k.queue, i, i+1)
-	return true
 }
 
-// putOff waits for the moment from which a reserve may come from elsewhere, as none is left beside x. k.mu is held.
+// local takes the last resort, if there is one that was not asked. k.mu is held.
+func (k *call) local(g group, s *score.Snapshot) *candidate {
+	s.LocalMean = k.client.routing.localMean.Value()
+	r := s.Resort()
+	if r.Step != score.AskLocal || !k.mayAskLocal() {
+		return nil
+	}
+	k.slotWait = r.For
+	return k.ask(g, *s, r.Choice)
+}
+
+// putOff sets the timer to the moment from which x counts as failed, and a reserve may come from elsewhere. k.mu is held.
 func (k *call) putOff(x *exchange) {
-	if !x.run.late && len(k.queue) > 0 && k.mayHelp(x) {
+	if !x.run.late && !x.run.over {
 		x.run.late = true
 		x.run.hedge.Reset(latePoints*x.run.after - time.Since(x.run.begun))
 	}
 }
 
+// setGuard sets the timer by which the last resort is asked beside the others, if there is no content by then, while it still has the time
+// to answer.
+func (k *call) setGuard(ctx context.Context) {
+	if k.client.config.Retry.NoHedge || !slices.ContainsFunc(k.field, func(c candidate) bool { return c.endpoint.Local }) {
+		return
+	}
+	s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
+	k.guard = time.AfterFunc(s.Guard(), func() { k.startGuard(ctx) })
+}
+
+func (k *call) startGuard(ctx context.Context) {
+	k.mu.Lock()
+	i := slices.IndexFunc(k.running, func(x *exchange) bool { return !x.endpoint.Local && k.mayHelp(x) })
+	if i < 0 {
+		k.mu.Unlock()
+		return
+	}
+	x := k.running[i]
+	k.reserves++
+	k.mu.Unlock()
+	k.runReserves(ctx, x, "guard: no content yet, and the time that the local model needs is left; ", func(ctx context.Context) *candidate {
+		holds := k.holds(ctx)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for g := k.nextGroup(0); g.from < len(k.field) && k.mayHelp(x); g = k.nextGroup(g.to) {
+			s := k.view(g, holds, time.Now())
+			if c := k.local(g, &s); c != nil {
+				return c
+			}
+		}
+		return nil
+	})
+}
+
 // runReserves runs a reserve, and the next one at once if it fails while the attempt that is late still waits.
-func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
+func (k *call) runReserves(ctx context.Context, late *exchange, why string, pick func(context.Context) *candidate) {
 	done := false
 	keys, cancel := context.WithCancel(ctx)
 	defer func() {
@@ -112,6 +179,7 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 		if !done { // it panicked: the caller's goroutine does so in its place, where the caller can recover
 			k.panicked = recover()
 		}
+		late.run.helped = false
 		k.reserves--
 		k.moved.Broadcast()
 	}()
@@ -119,8 +187,8 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 	k.stops = append(k.stops, cancel)
 	k.mu.Unlock()
 	for more := true; more; why = "reserve in the place of one that failed; " {
-		c, ok := k.reserve(keys, late)
-		if !ok {
+		c := pick(keys)
+		if c == nil {
 			break
 		}
 		var x *exchange
@@ -135,19 +203,20 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string) {
 
 // tryReserve makes one attempt. It returns the exchange if that answers, and else whether another reserve may help. Its key is read in a
 // context of its own, which ends when no reserve is needed any more.
-func (k *call) tryReserve(ctx, keys context.Context, c candidate, why string) (x *exchange, more bool) {
+func (k *call) tryReserve(ctx, keys context.Context, c *candidate, why string) (x *exchange, more bool) {
 	x, err := k.encode(keys, c)
 	if err != nil && keys.Err() != nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.lost = append(k.lost, c)
+		k.refund(c)
+		c.tried = false
 		return nil, false
 	}
 	if err != nil {
 		return nil, k.unsendable(c, err) == nil
 	}
 	x.why = why + x.why
-	e := k.attempt(ctx, x, first)
+	e := k.attempt(ctx, keys, x, first)
 	if e == nil {
 		return x, false
 	}
@@ -158,13 +227,8 @@ func (k *call) tryReserve(ctx, keys context.Context, c candidate, why string) (x
 	if r.verdict == giveUp && k.final == nil {
 		k.final = e // the attempt that is late may still answer
 	}
-	if r.verdict == otherModel {
-		k.dropModel(x)
-	}
+	k.putBehind(x, e, r)
 	x.release()
-	if e.Kind == KindLost {
-		k.lost = append(k.lost, c)
-	}
 	return nil, r.verdict != giveUp && r.verdict != stop
 }
 
@@ -189,6 +253,7 @@ func (k *call) lead(x *exchange) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	x.run.ahead = max(time.Since(x.run.begun), 1)
+	k.hadContent(x)
 	switch {
 	case k.leader == x:
 	case k.over || k.leader != nil || x.run.lost:
@@ -227,6 +292,9 @@ func (k *call) settle() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
+	if k.guard != nil {
+		k.guard.Stop()
+	}
 	for _, x := range k.running {
 		x.run.end(errLost)
 	}

@@ -29,8 +29,8 @@ func TestWaitForEachParkedEndpoint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := time.Since(begun).Round(time.Second); answer.Text() != "hi from a" || got != 50*time.Second {
-			t.Errorf("got %q after %v, want a's answer after 50s", answer.Text(), got)
+		if got := time.Since(begun); answer.Text() != "hi from a" || got < 50*time.Second || got > 55*time.Second {
+			t.Errorf("got %q after %v, want a's answer after 50s, or up to a tenth later", answer.Text(), got)
 		}
 		attempts := answer.Trail.Attempts
 		if len(attempts) != 2 || attempts[0].Endpoint != "b" || attempts[1].Endpoint != "a" {
@@ -89,8 +89,8 @@ func TestWaitForTheOnlyEndpoint(t *testing.T) {
 		}
 		begun := time.Now()
 		answer, err := client.Chat(t.Context(), hello)
-		if err != nil || time.Since(begun) != 30*time.Second {
-			t.Fatalf("got %v after %v, want an answer after the 30 s", err, time.Since(begun))
+		if err != nil || time.Since(begun) < 30*time.Second || time.Since(begun) > 33*time.Second {
+			t.Fatalf("got %v after %v, want an answer after the 30 s, or up to a tenth later", err, time.Since(begun))
 		}
 		if !strings.Contains(answer.Trail.Attempts[0].Why, "waited") {
 			t.Errorf("the Trail does not tell of the wait: %+v", answer.Trail.Attempts)

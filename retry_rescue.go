@@ -104,7 +104,7 @@ func (k *call) goOn(ctx context.Context, e *Error) error {
 		return k.failed(e)
 	}
 	k.rescue = newRescue(k.used, k.request, k.rescue)
-	k.queue = k.ladder(e, r)
+	k.field = k.ladder(e, r)
 	if k.climb(ctx, e) == nil {
 		return nil
 	}
@@ -127,9 +127,9 @@ func (k *call) resume(ctx context.Context) bool {
 	if k.rescue.mark == "" {
 		return false
 	}
-	c := x.candidate
-	c.how, c.why = rungResume, rungWords[rungResume]+", which the provider ended to be asked for the rest; "+x.endpoint.place()
-	k.queue = []candidate{c}
+	c := x.candidate.afresh()
+	c.how, c.why = rungResume, rungWords[rungResume]+", which the provider ended to be asked for the rest; "+x.endpoint.where
+	k.field = []candidate{c}
 	return k.climb(ctx, nil) == nil
 }
 
@@ -138,7 +138,7 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	by := k.used
 	by.finish()
 	k.mu.Lock()
-	k.used, k.last, k.final, k.leader, k.over, k.lost, k.parked = nil, e, nil, nil, false, nil, nil
+	k.used, k.last, k.final, k.leader, k.over, k.pauses = nil, e, nil, nil, false, 0
 	k.mu.Unlock()
 	err := k.run(ctx)
 	if err != nil {
@@ -195,12 +195,12 @@ func (k *call) only(candidates []candidate) []candidate {
 // maxFailures is how often an endpoint may fail a call before one of another tier is asked to go on.
 const maxFailures = 2
 
-// candidatesAfter lists who may go on, tier by tier: those that were not asked yet, then the one whose answer broke off, then those that
-// failed before it. Who failed too often comes behind all others, lest a tier that breaks every answer uses up the attempts.
+// candidatesAfter lists who may go on. Within a tier, those that failed the call come behind those that did not; who failed too often comes
+// behind all others, lest a tier that breaks every answer uses up the attempts.
 func (k *call) candidatesAfter(e *Error, r rule) []candidate {
-	all, _ := k.snapshot().choose()
+	all, _ := k.filter().allowed()
 	by := k.rescue.by.candidate
-	failures := func(c candidate) (n int) {
+	failures := func(c *candidate) (n int) {
 		for _, a := range k.trail.Attempts {
 			if a.Endpoint == c.endpoint.Name && a.Kind != KindLost {
 				n++
@@ -208,27 +208,18 @@ func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 		}
 		return n
 	}
-	place := func(c candidate) int {
-		switch n := failures(c); {
-		case c.endpoint == by.endpoint:
-			return 1
-		case n > 0:
-			return 2
-		}
-		return 0
-	}
-	worn := func(c candidate) int { return min(failures(c)/maxFailures, 1) }
 	if r.verdict == otherModel {
 		all = slices.DeleteFunc(all, func(c candidate) bool {
 			return c.model == by.model && c.endpoint.dialect.Name == by.endpoint.dialect.Name
 		})
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(worn(a), worn(b)), cmp.Compare(a.rank, b.rank), cmp.Compare(a.endpoint.tier(), b.endpoint.tier()),
-			cmp.Compare(place(a), place(b)))
-	})
 	for i := range all {
-		all[i].failed = place(all[i]) > 0
+		c := &all[i]
+		n := failures(c)
+		c.failed = n > 0 || c.endpoint == by.endpoint
+		if n >= maxFailures {
+			c.rank += rankWorn
+		}
 	}
 	return all
 }

@@ -261,11 +261,19 @@ func TestWhoIsAsked(t *testing.T) {
 		},
 		{
 			"all fail: the last error",
-			map[string][]play{"a": {fails(holdfast.KindDNS, 500)}, "b": {fails(holdfast.KindTLS, 500)}},
+			map[string][]play{"a": {fails(holdfast.KindMalformed, 500)}, "b": {fails(holdfast.KindTLS, 500)}},
 			[]string{"a", "b"},
 			"a b",
 			[]time.Duration{0},
 			holdfast.KindTLS,
+		},
+		{
+			"again where it may be over in a moment, until the endpoint counts as ill",
+			map[string][]play{"a": {fails(holdfast.KindDNS, 500)}, "b": {fails(holdfast.KindTLS, 500)}},
+			[]string{"a", "b"},
+			"a b a a",
+			[]time.Duration{0, 0, 0},
+			holdfast.KindDNS,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,11 +2,14 @@ package holdfast
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // Trail tells how an answer or an error was come by. It holds no key, prompt or answer and can be logged or stored.
@@ -17,6 +20,8 @@ type Trail struct {
 	CountryFrom string `json:"country_from,omitempty"`
 	// Attempts are all exchanges with endpoints, in order.
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Choices tell why each attempt went where it went, but for those that were repeated in place.
+	Choices []Choice `json:"choices,omitempty"`
 	// Skipped are the endpoints that were passed over, and why.
 	Skipped []Skip `json:"skipped,omitempty"`
 }
@@ -52,6 +57,9 @@ type Skip struct {
 
 // ended completes the entry of a stream.
 func (k *call) ended(x *exchange, e *Error) {
+	if e == nil {
+		k.learnTimes(x)
+	}
 	a := &k.trail.Attempts[x.run.entry]
 	a.Duration = time.Since(x.run.begun)
 	a.learn(x.run.answer)
@@ -75,6 +83,20 @@ func describe(e *Error) string {
 	short := *e
 	short.Endpoint, short.RequestID = "", ""
 	return strings.TrimPrefix(short.Error(), "holdfast: ")
+}
+
+// tellStates adds to the Trail of a call that fails in which state each endpoint is that was not asked.
+func (k *call) tellStates(ctx context.Context) {
+	holds := k.holds(ctx)
+	now := time.Now()
+	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
+		s := k.view(g, holds, now)
+		for i := range s.Candidates {
+			if v := &s.Candidates[i]; !k.wasAsked(v.Name) {
+				k.passOver(v.Name, s.Why(score.Choice{Index: -1, Reserve: -1}, i))
+			}
+		}
+	}
 }
 
 func skippedInWords(skipped []Skip) string {
@@ -114,5 +136,10 @@ func (t Trail) String() string {
 		fmt.Fprintf(w, "-\t%s\t\tnot asked\t\t%s\n", s.Endpoint, s.Why)
 	}
 	_ = w.Flush()
+	for _, c := range t.Choices {
+		if len(c.snapshot.Candidates) > 1 {
+			fmt.Fprintf(&b, "%d: %s\n", c.attempt+1, c)
+		}
+	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -32,6 +32,9 @@ type rule struct {
 	verdict verdict
 	// silent marks failures of an endpoint that said nothing at all: it is not asked again in place.
 	silent bool
+	// again marks failures that another endpoint is asked after, but that may be over in a moment: if nobody else is left, the same
+	// endpoint is asked once more.
+	again bool
 }
 
 // verdicts is the policy: what each kind of failure leads to. It is the documentation too; every row has a test.
@@ -39,6 +42,7 @@ var verdicts = map[Kind]rule{
 	KindInvalid:        {verdict: giveUp},
 	KindUnsupported:    {verdict: elsewhere}, // nothing was sent: another endpoint may be able to say it
 	KindNoEndpoint:     {verdict: giveUp},
+	KindUnavailable:    {verdict: giveUp},
 	KindTooLarge:       {verdict: giveUp},
 	KindCanceled:       {verdict: stop},
 	KindDeadline:       {verdict: stop},
@@ -67,13 +71,13 @@ var verdicts = map[Kind]rule{
 	KindMalformed:      {verdict: elsewhere},
 	KindAnswerTooLarge: {verdict: elsewhere},
 	KindTruncated:      {verdict: repeat},
-	KindDNS:            {verdict: elsewhere},
-	KindRefused:        {verdict: elsewhere},
+	KindDNS:            {verdict: elsewhere, again: true},
+	KindRefused:        {verdict: elsewhere, again: true},
 	KindConnectTimeout: {verdict: elsewhere, silent: true},
-	KindUnreachable:    {verdict: elsewhere},
+	KindUnreachable:    {verdict: elsewhere, again: true},
 	KindTLS:            {verdict: elsewhere},
 	KindHandshake:      {verdict: repeat},
-	KindProxy:          {verdict: elsewhere},
+	KindProxy:          {verdict: elsewhere, again: true},
 	KindReset:          {verdict: repeat},
 	KindHeaderTimeout:  {verdict: repeat, silent: true},
 	KindStalled:        {verdict: repeat, silent: true},
@@ -81,6 +85,7 @@ var verdicts = map[Kind]rule{
 	KindLost:           {verdict: elsewhere},
 	KindTransport:      {verdict: repeat},
 	KindSecret:         {verdict: elsewhere},
+	KindBusy:           {verdict: elsewhere},
 }
 
 // judge applies the table, the server's own x-should-retry, and the caller's policy.

@@ -22,7 +22,7 @@ func TestVerdicts(t *testing.T) {
 		KindThinking: strip, KindKey: disableKey, KindPermission: disableModel, KindBilling: parkKey, KindQuota: parkKey,
 		KindRateLimit: repeat, KindOverloaded: repeat, KindServer: repeat, KindServerTimeout: repeat, KindConflict: repeat,
 		KindGateway: repeat, KindEmpty: repeat, KindTruncated: repeat, KindHandshake: repeat, KindReset: repeat,
-		KindHeaderTimeout: repeat, KindTransport: repeat,
+		KindHeaderTimeout: repeat, KindTransport: repeat, KindBusy: elsewhere, KindUnavailable: giveUp,
 	}
 	for kind, v := range want {
 		if got := judge(&Error{Kind: kind}, RetryPolicy{}).verdict; got != v {

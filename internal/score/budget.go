@@ -26,14 +26,20 @@ func (b *Budget) Take() bool {
 	return true
 }
 
+// Return gives back what was taken for an attempt that was not made, or by a request that the caller gave up.
+func (b *Budget) Return(taken int) { b.give(float64(max(taken, 0))) }
+
 // Done reports that a request ended that took so many attempts.
 func (b *Budget) Done(taken int, succeeded bool) {
-	if !succeeded {
-		return
+	if succeeded {
+		b.give(float64(max(taken, 0)) + reward)
 	}
+}
+
+func (b *Budget) give(n float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.spent = max(0, b.spent-float64(max(taken, 0))-reward)
+	b.spent = max(0, b.spent-n)
 }
 
 // Level returns how many attempts are left, from 0 to 100.

@@ -144,3 +144,9 @@ func (s standing) before(other standing) bool {
 func (s standing) behind(other standing) bool {
 	return s.rank > other.rank || s.rank == other.rank && s.tier > other.tier
 }
+
+// Absent reports whether something in the endpoint itself keeps a request from it: neither what others have before it, nor that the request was
+// there already.
+func (c *Candidate) Absent() bool {
+	return c.Against != "" || c.BlockedFor > 0 || c.Breaker == Open && !c.Local
+}

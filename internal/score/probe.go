@@ -152,3 +152,10 @@ func (h *Health) ProbeAbandoned(now time.Time) {
 		h.breaker.postpone(now, h.random)
 	}
 }
+
+// FollowUp returns how long it is until the probe is due that follows a good one to close the breaker, and whether there is to be one.
+func (h *Health) FollowUp(now time.Time) (in time.Duration, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.breaker.probeIn(now), h.breaker.open && h.breaker.good > 0
+}

@@ -1,0 +1,175 @@
+package holdfast
+
+import (
+	"sync"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
+)
+
+// healths is what is known of how well one endpoint answers: to all clients, or, where the way there differs by the client's country, to
+// those of each country apart. Safe for concurrent use.
+type healths struct {
+	prior score.Prior
+	all   *score.Health // also of clients whose country is unknown
+	apart bool
+
+	mu        sync.Mutex
+	byCountry map[string]*score.Health
+}
+
+// maxCountries bounds the memory: there are some 250.
+const maxCountries = 300
+
+func newHealths(e *Endpoint, apart bool) *healths {
+	p := score.Prior{
+		Expected: e.ExpectedLatency, Failure: e.ExpectedFailures, Price: e.price(), Tier: e.Tier, Local: e.Local,
+	}
+	if e.ExpectedLatency > 0 {
+		p.ExpectedWhole = e.ExpectedLatency + score.DefaultExpectedWhole - score.DefaultExpected
+	}
+	return &healths{prior: p, all: score.NewHealth(p, time.Now(), nil), apart: apart}
+}
+
+// of returns the health as clients of a country know it.
+func (h *healths) of(country string) *score.Health {
+	if !h.apart || country == "" {
+		return h.all
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := h.byCountry[country]
+	switch {
+	case found != nil:
+	case len(h.byCountry) >= maxCountries:
+		return h.all
+	default:
+		if h.byCountry == nil {
+			h.byCountry = map[string]*score.Health{}
+		}
+		found = score.NewHealth(h.prior, time.Now(), nil)
+		h.byCountry[country] = found
+	}
+	return found
+}
+
+// form is how answers are asked for, by which latencies are told apart.
+func (k *call) form() score.Form {
+	if k.stream {
+		return score.Streamed
+	}
+	return score.Whole
+}
+
+// lesson is what an attempt taught of its endpoint's health, so that none teaches anything twice.
+type lesson uint8
+
+const (
+	lessonNone    lesson = iota
+	lessonLate           // it waited so long that it counts as failed, whatever comes yet
+	lessonContent        // its first content came
+)
+
+// hadContent learns that the first content of an attempt, or its whole answer, came. k.mu is held.
+func (k *call) hadContent(x *exchange) {
+	if k.probing || x.run.lesson == lessonContent {
+		return
+	}
+	x.run.lesson = lessonContent
+	now, h := time.Now(), x.candidate.health
+	if x.candidate.trial {
+		x.candidate.trial = false
+		h.Probed(now, k.form(), x.run.ahead)
+	} else {
+		h.Content(now, k.form(), x.run.ahead)
+	}
+	x.endpoint.recent.Record(now, true, x.run.ahead)
+	x.endpoint.blocks.answered(x.credentials.id, x.target.Model)
+	k.client.routing.parking.Wake()
+}
+
+// wasLate learns that no content came within three hedge points. k.mu is held.
+func (k *call) wasLate(x *exchange) {
+	if k.probing || x.run.lesson != lessonNone {
+		return
+	}
+	x.run.lesson = lessonLate
+	now := time.Now()
+	if x.candidate.trial {
+		x.candidate.trial = false
+		x.candidate.health.ProbeFailed(now)
+	} else {
+		x.candidate.health.Late(now, k.form(), now.Sub(x.run.begun))
+	}
+	x.endpoint.recent.Fail(now, string(KindStalled), 0)
+}
+
+// teach learns from a failure what it says of the endpoint's health. k.mu is held.
+func (k *call) teach(x *exchange, e *Error) {
+	if k.probing {
+		return
+	}
+	now, h := time.Now(), x.candidate.health
+	waited := now.Sub(x.run.begun)
+	trial := x.candidate.trial
+	x.candidate.trial = false
+	says := saysOf(e)
+	if says != saysNothing && says != saysGivenUp && x.run.lesson != lessonLate {
+		x.endpoint.recent.Fail(now, string(e.Kind), e.Status)
+	}
+	switch {
+	case says == saysLimited:
+		if trial {
+			h.ProbeLimited(now)
+		} else {
+			h.Limited(now)
+		}
+	case trial && says != saysFailed && says != saysSilent:
+		h.ProbeAbandoned(now)
+	case trial:
+		h.ProbeFailed(now)
+	case x.run.lesson == lessonLate || says == saysNothing:
+	case x.run.lesson == lessonContent:
+		if says != saysGivenUp {
+			h.Broke(now)
+		}
+	case says == saysGivenUp:
+		if h.GivenUp(now, k.form(), waited) {
+			x.endpoint.recent.Fail(now, string(KindStalled), 0)
+		}
+	case says == saysSilent:
+		h.Late(now, k.form(), waited)
+	default:
+		h.Failed(now)
+	}
+}
+
+// says is what a failure says of the health of the endpoint where it came from.
+type says uint8
+
+const (
+	saysFailed  says = iota
+	saysNothing      // the request, the key or the caller was at fault
+	saysSilent       // one of our clocks ended it
+	saysGivenUp      // it was not needed any more, or the call's time was over
+	saysLimited
+)
+
+// ailments says it for the kinds that are not simply failures.
+var ailments = map[Kind]says{
+	KindInvalid: saysNothing, KindUnsupported: saysNothing, KindNoEndpoint: saysNothing, KindUnavailable: saysNothing, KindTooLarge: saysNothing, KindCanceled: saysNothing,
+	KindClosed: saysNothing, KindFeature: saysNothing, KindContextLength: saysNothing, KindThinking: saysNothing, KindPolicy: saysNothing,
+	KindModel: saysNothing, KindRejected: saysNothing, KindKey: saysNothing, KindPermission: saysNothing,
+	KindBilling: saysNothing, KindQuota: saysNothing, KindSecret: saysNothing, KindAnswerTooLarge: saysNothing, KindBusy: saysNothing,
+	KindHeaderTimeout: saysSilent, KindStalled: saysSilent, KindAttemptTimeout: saysSilent,
+	KindLost: saysGivenUp, KindDeadline: saysGivenUp,
+	KindRateLimit: saysLimited,
+}
+
+func saysOf(e *Error) says {
+	s, listed := ailments[e.Kind]
+	if _, known := verdicts[e.Kind]; !listed && !known {
+		return saysNothing // a kind of the caller's own adapter
+	}
+	return s
+}

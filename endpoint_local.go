@@ -1,0 +1,82 @@
+package holdfast
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/slots"
+)
+
+// defaultConcurrency is how many requests a local endpoint takes at once.
+const defaultConcurrency = 4
+
+func newSlots(e *Endpoint) *slots.Slots {
+	switch {
+	case !e.Local:
+		return nil
+	case e.Concurrency == 0:
+		return slots.New(defaultConcurrency)
+	}
+	return slots.New(e.Concurrency)
+}
+
+// enterEndpoint counts an attempt as under way. At a local endpoint it waits for a slot, in order of arrival, as long as the call can wait
+// and still be answered in time.
+func (k *call) enterEndpoint(ctx context.Context, x *exchange) *Error {
+	e := x.endpoint
+	if e.slots != nil && !e.slots.TryTake() {
+		k.mu.Lock()
+		most := k.slotWait
+		k.mu.Unlock()
+		waiting, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		if e.slots.Take(waiting) != nil {
+			return k.noSlot(ctx, x, most)
+		}
+	}
+	x.run.inside = true
+	e.running.Add(1)
+	return nil
+}
+
+// noSlot is the error of an attempt that got no slot.
+func (k *call) noSlot(ctx context.Context, x *exchange, waited time.Duration) *Error {
+	err := contextError(ctx)
+	if err == nil {
+		err = &Error{Kind: KindBusy, Message: fmt.Sprintf("none within %s (concurrency)", waited.Round(time.Millisecond))}
+	}
+	err.Endpoint, err.Provider, err.Model, err.Phase = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model, PhaseBeforeSend
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last == nil {
+		k.last = err
+	}
+	return err
+}
+
+// leaveEndpoint ends what enterEndpoint began. It may be called again.
+func (x *exchange) leaveEndpoint() {
+	if !x.run.inside {
+		return
+	}
+	x.run.inside = false
+	x.endpoint.running.Add(-1)
+	if x.endpoint.slots != nil {
+		x.endpoint.slots.Give()
+	}
+}
+
+// learnTimes learns how long a whole answer took, by which is known how long before the deadline the last resort must be asked.
+func (k *call) learnTimes(x *exchange) {
+	if k.probing {
+		return
+	}
+	now := time.Now()
+	if x.endpoint.Local {
+		k.client.routing.localMean.Learn(now.Sub(x.run.begun))
+	}
+	if k.stream {
+		k.client.routing.genMean.Learn(now.Sub(x.run.begun) - x.run.ahead)
+	}
+}

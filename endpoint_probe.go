@@ -1,0 +1,164 @@
+package holdfast
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
+)
+
+// Probes says how holdfast finds out whether an endpoint whose breaker is open answers again. Probes run only while calls come that would
+// have asked the endpoint: such a call starts one beside itself, at most every second to ten seconds for each endpoint; it takes five
+// seconds at most and no user waits for it. Two good ones close the breaker.
+type Probes struct {
+	// By is what a probe asks for. Empty means ProbeToken.
+	By ProbeBy `json:"by,omitempty"`
+	// Cold also probes each endpoint once before it was ever asked, and Idle one that was not asked for 15 seconds, at most once in 20
+	// calls: so that one which was slow is found to be fast again. Both cost money without anything having failed.
+	Cold bool `json:"cold,omitempty"`
+	Idle bool `json:"idle,omitempty"`
+}
+
+// ProbeBy is what a probe asks for.
+type ProbeBy string
+
+const (
+	// ProbeToken asks the model for one token: what costs least of all that shows that it answers.
+	ProbeToken ProbeBy = "token"
+	// ProbeFree asks for the list of models, which costs nothing. It shows that the endpoint is reached and takes the key, not that the
+	// model has capacity.
+	ProbeFree ProbeBy = "free"
+	// ProbeOff asks for nothing. Instead, now and then one call takes the place of a probe, with a reserve ready beside it.
+	ProbeOff ProbeBy = "off"
+)
+
+const probeNames = `"token", "free" or "off"`
+
+func (p ProbeBy) valid() bool { return p == "" || p == ProbeToken || p == ProbeFree || p == ProbeOff }
+
+// Prober is an adapter with a request that costs nothing, for [ProbeFree].
+type Prober interface {
+	// Probe returns a request without a body, such as that for the list of models. It has no other effect, and any answer with a status of
+	// 200 to 299 is a good one.
+	Probe(Target) Encoded
+}
+
+// probe starts a probe of an endpoint, which its health has claimed, beside the call. It has the call's values, not its deadline. The second
+// one, which a breaker needs to close, follows by itself: the next call may be long in coming.
+func (c *Client) probe(ctx context.Context, at *candidate, country string) {
+	own := at.afresh()
+	started := c.inBackground(ctx, func(ctx context.Context) {
+		done := false
+		defer func() {
+			if !done { // an adapter or a transport panicked: what a probe finds is nobody's concern but the endpoint's
+				_ = recover()
+				own.health.ProbeFailed(time.Now())
+			}
+		}()
+		for again := true; again; again = c.followUp(ctx, own.health) {
+			c.runProbe(ctx, &own, country)
+		}
+		done = true
+	})
+	if !started {
+		at.health.ProbeAbandoned(time.Now())
+	}
+}
+
+// followUp waits until the probe is due that follows a good one, and claims it.
+func (c *Client) followUp(ctx context.Context, h *score.Health) bool {
+	wait, ok := h.FollowUp(time.Now())
+	return ok && sleep(ctx, wait) && h.ClaimProbe(time.Now(), &c.routing.probes) != score.NoProbe
+}
+
+func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {
+	ctx, cancel := context.WithTimeoutCause(ctx, score.ProbeTimeout, errTotalTimeout)
+	defer cancel()
+	k := &call{client: c, stream: true, probing: true, begun: time.Now(), request: &ChatRequest{Messages: Ask("Hi"), MaxOutputTokens: 1}}
+	k.trail.Country = country
+	k.moved.L = &k.mu
+	k.field = []candidate{*at}
+	k.deadline, _ = ctx.Deadline()
+	k.cancel = func() {}
+	defer k.finish()
+	x, err := k.encodeProbe(ctx, &k.field[0])
+	if err != nil {
+		at.health.ProbeAbandoned(time.Now())
+		return
+	}
+	var e *Error
+	if c.config.Probes.By == ProbeFree {
+		e = k.attemptFree(ctx, x)
+	} else if e = k.attempt(ctx, ctx, x, first); e == nil {
+		k.used = x
+	}
+	k.probed(at.health, x, e)
+	if k.used == nil {
+		x.release()
+	}
+}
+
+// encodeProbe prepares the request.
+func (k *call) encodeProbe(ctx context.Context, c *candidate) (*exchange, error) {
+	if k.client.config.Probes.By != ProbeFree {
+		return k.encode(ctx, c)
+	}
+	cred, err := c.endpoint.credentialsNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x := &exchange{endpoint: c.endpoint, candidate: c, adapter: c.endpoint.adapter, credentials: cred}
+	x.target = Target{Provider: c.endpoint.Provider, Model: c.model, Platform: c.endpoint.base.Host, Account: cred.account}
+	free := x.adapter.(Prober).Probe(x.target) // New has seen to it that it is one
+	x.method, x.header = free.Method, free.Header
+	x.url, err = c.endpoint.url(free.Path, true)
+	return x, err
+}
+
+// attemptFree asks for what costs nothing, and reads none of the answer but its status.
+func (k *call) attemptFree(ctx context.Context, x *exchange) *Error {
+	ctx = k.enter(ctx, x, 0)
+	resp, err := x.send(ctx)
+	var e *Error
+	switch {
+	case err != nil:
+		e = transportError(ctx, err, x.sent.Load())
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		e = x.failure(resp)
+		x.complete(e, resp)
+	case formOf(resp.Header) == formForeign:
+		e = foreignPage(resp)
+	}
+	if resp != nil {
+		_ = resp.Body.Close()
+	}
+	k.leave(x, resp, e)
+	if e == nil {
+		x.run.ahead = -1 // tells nothing of how long an answer takes
+	}
+	return e
+}
+
+// probed takes in what a probe found. A provider that refuses the request for what it says is there and able to judge it.
+func (k *call) probed(h *score.Health, x *exchange, e *Error) {
+	now := time.Now()
+	if e == nil {
+		h.Probed(now, score.Streamed, x.run.ahead)
+		k.client.routing.parking.Wake()
+		return
+	}
+	r := k.judge(x, e)
+	k.learn(x, e, r)
+	says := saysOf(e)
+	switch {
+	case e.Kind == KindEmpty || says == saysNothing && (r.verdict == giveUp || e.Kind == KindRejected):
+		h.Probed(now, score.Streamed, -1)
+		k.client.routing.parking.Wake()
+	case says == saysLimited:
+		h.ProbeLimited(now)
+	case says == saysNothing:
+		h.ProbeAbandoned(now)
+	default:
+		h.ProbeFailed(now)
+	}
+}

@@ -1,0 +1,80 @@
+// Package slots bounds how many do something at once, and lets the others wait in order of arrival.
+package slots
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Slots is a semaphore, first come first served. Safe for concurrent use.
+type Slots struct {
+	mu      sync.Mutex
+	free    int
+	waiting []chan struct{}
+}
+
+// New returns n slots; of fewer than one, one.
+func New(n int) *Slots { return &Slots{free: max(n, 1)} }
+
+// TryTake takes a slot if one is free and nobody waits for it.
+func (s *Slots) TryTake() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free == 0 || len(s.waiting) > 0 {
+		return false
+	}
+	s.free--
+	return true
+}
+
+// Take takes a slot, waiting for one until ctx ends; then it returns the context's error and has taken none.
+func (s *Slots) Take(ctx context.Context) error {
+	s.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	if s.free > 0 && len(s.waiting) == 0 {
+		s.free--
+		s.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	s.waiting = append(s.waiting, turn)
+	s.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	i := slices.Index(s.waiting, turn)
+	if i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	}
+	s.mu.Unlock()
+	if i < 0 { // its turn came at the same moment
+		s.Give()
+	}
+	return ctx.Err()
+}
+
+// Give gives a slot back: to whoever waits longest, if anybody does.
+func (s *Slots) Give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 {
+		s.free++
+		return
+	}
+	close(s.waiting[0])
+	s.waiting = slices.Delete(s.waiting, 0, 1)
+}
+
+// Waiting returns how many wait.
+func (s *Slots) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}

@@ -1,0 +1,153 @@
+package holdfast
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
+)
+
+// seek looks for whom to ask now. If there is nobody, it says what the call may do instead: of the first way to go on that leaves anything.
+func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
+	holds := k.holds(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	var hope score.Resort
+	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
+		s := k.view(g, holds, now)
+		if c := k.choose(ctx, g, &s, now); c != nil {
+			return c, score.Resort{}
+		}
+		s.LocalMean, s.GenMean = k.client.routing.localMean.Value(), k.client.routing.genMean.Value()
+		r := s.Resort()
+		switch {
+		case r.Step == score.AskLocal && k.mayAskLocal():
+			return k.ask(g, s, r.Choice), r
+		case r.Step == score.AskLocal || k.spent() || k.dry:
+			continue
+		case r.Step == score.Park && !k.worthParking(&s):
+			continue
+		case r.Step == score.AskAgain && k.client.config.Retry.MaxAttempts == 1:
+			continue
+		case hope.Step == score.GiveUp:
+			hope = r
+			hope.Choice.Index += g.from
+		}
+	}
+	return nil, hope
+}
+
+// choose chooses among the candidates of a group that were not asked yet, nil if none can be. Probes that are due run beside the call. k.mu
+// is held.
+func (k *call) choose(ctx context.Context, g group, s *score.Snapshot, now time.Time) *candidate {
+	if k.spent() {
+		return nil
+	}
+	choice := score.Choose(*s)
+	for choice.Trial && !k.field[g.from+choice.Index].health.ClaimTrial(now) {
+		s.Candidates[choice.Index].Probing = true // another call came first
+		choice = score.Choose(*s)
+	}
+	k.startProbes(ctx, g, s, choice, now)
+	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index]) {
+		return nil
+	}
+	return k.ask(g, *s, choice)
+}
+
+// pay takes an attempt from the retry budget, but for the first of the call. k.mu is held.
+func (k *call) pay(c *candidate) bool {
+	if k.claims > 0 {
+		if !k.client.routing.budget.Take() {
+			k.dry = true
+			return false
+		}
+		k.taken++
+		c.paid = true
+	}
+	k.claims++
+	return true
+}
+
+// refund gives back what was taken for an attempt that was not made. k.mu is held.
+func (k *call) refund(c *candidate) {
+	if c.endpoint.Local {
+		return
+	}
+	k.claims--
+	if c.paid {
+		c.paid = false
+		k.taken--
+		k.client.routing.budget.Return(1)
+	}
+}
+
+// mayAskLocal reports whether the last resort may be asked. It is none of the attempts that are counted, unless there is to be no second
+// one at all. k.mu is held.
+func (k *call) mayAskLocal() bool {
+	return k.client.config.Retry.MaxAttempts != 1 || len(k.trail.Attempts) == 0
+}
+
+// worthParking reports whether an endpoint may become usable while the call waits: one that answered before, and not one that perhaps never
+// will. k.mu is held.
+func (k *call) worthParking(s *score.Snapshot) bool {
+	for i := range s.Candidates {
+		c := &s.Candidates[i]
+		if c.Against == "" && (c.Breaker != score.Closed && c.LastOK >= 0 || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask takes the candidate that was chosen. k.mu is held.
+func (k *call) ask(g group, s score.Snapshot, choice score.Choice) *candidate {
+	c := &k.field[g.from+choice.Index]
+	c.tried, c.hedge, c.trial = true, choice.Hedge, choice.Trial
+	c.choice = Choice{snapshot: s, choice: choice}
+	c.reason = k.whyNow(c)
+	return c
+}
+
+// whyNow says why a candidate is asked now. k.mu is held.
+func (k *call) whyNow(c *candidate) string {
+	why := c.waited + c.why
+	c.waited = ""
+	if c.trial {
+		why = "in the place of a probe; " + why
+	}
+	if k.last != nil {
+		why = "after " + k.last.Endpoint + ": " + string(k.last.Kind) + "; " + why
+	}
+	return why
+}
+
+// startProbes starts the probes that are due of endpoints that the call would have asked before the chosen one, or of any if none is chosen.
+// k.mu is held.
+func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choice score.Choice, now time.Time) {
+	probes := &k.client.routing.probes
+	if probes.Off || k.probing {
+		return
+	}
+	for i := range s.Candidates {
+		v := &s.Candidates[i]
+		closed := v.Breaker == score.Closed
+		switch {
+		case v.Local || v.Against != "" || v.BlockedFor > 0 || v.Probing:
+		case closed && !probes.Cold && !probes.Idle || !closed && v.ProbeIn > 0:
+		case choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
+		default:
+			c := &k.field[g.from+i]
+			if c.health.ClaimProbe(now, probes) != score.NoProbe {
+				v.Probing = true
+				k.client.probe(ctx, c, k.trail.Country)
+			}
+		}
+	}
+}
+
+// isBehind reports whether v would be asked only after the other, however healthy it is.
+func isBehind(v, other *score.Candidate) bool {
+	return v.Rank > other.Rank || v.Rank == other.Rank && v.Tier > other.Tier
+}

@@ -1,0 +1,98 @@
+package holdfast
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
+)
+
+const (
+	// defaultPark bounds the wait for any endpoint to become usable.
+	defaultPark = 30 * time.Second
+	// maxLastWait bounds the wait for a rate limit, or for what an endpoint asked for, when nobody else can be asked.
+	maxLastWait = 2 * time.Minute
+)
+
+// next finds the endpoint to ask, waiting for one where nobody can be asked now. It reports false if there is none in time.
+func (k *call) next(ctx context.Context) (*candidate, bool) {
+	for {
+		var woken <-chan struct{}
+		c, r := k.seek(ctx)
+		if c == nil && r.Step == score.Park { // what happens between the look and the wait must not be missed
+			woken = k.client.routing.parking.Woken()
+			c, r = k.seek(ctx)
+		}
+		switch {
+		case c != nil:
+			k.slotWait = r.For
+			return c, true
+		case !k.wait(ctx, r, woken):
+			return nil, false
+		}
+	}
+}
+
+// wait does what is left to a call that nobody can take now, and reports whether it is to look again.
+func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
+	switch r.Step {
+	case score.AskAgain:
+		k.pauses++
+		return sleep(ctx, score.Pause(k.pauses-1, nil)) && k.again(r.Choice.Index, "again, as nobody else is left; ")
+	case score.Wait:
+		why := fmt.Sprintf("waited %s for its rate limit; ", r.For.Round(time.Millisecond))
+		return r.For <= maxLastWait && sleep(ctx, r.For) && k.again(r.Choice.Index, why)
+	case score.Park:
+		return k.park(ctx, r, woken)
+	}
+	return false
+}
+
+// again lets a candidate be asked once more.
+func (k *call) again(i int, why string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.field[i].tried, k.field[i].waited, k.field[i].resumes = false, why, time.Time{}
+	return true
+}
+
+// park waits until any endpoint becomes usable, or a probe is due.
+func (k *call) park(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
+	now := time.Now()
+	if k.parkEnd.IsZero() {
+		most := k.client.config.Retry.Park
+		if most == 0 {
+			most = defaultPark
+		}
+		k.parkEnd = now.Add(most)
+	}
+	left := min(k.parkEnd.Sub(now), r.For)
+	parking := &k.client.routing.parking
+	if k.client.config.Retry.NoPark || left <= 0 || !parking.Enter() {
+		return false
+	}
+	defer parking.Leave()
+	k.client.routing.probes.Started(now) // it still waits
+	t := time.NewTimer(min(left, r.Next))
+	defer t.Stop()
+	select {
+	case <-woken:
+	case <-t.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// sleep waits, and reports false if the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
