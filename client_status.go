@@ -1,6 +1,11 @@
 package holdfast
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/score"
+)
 
 // Status is what a client knows of its endpoints at one moment. It holds no key, prompt or answer, and can be logged and stored.
 type Status struct {
@@ -101,4 +106,63 @@ type Failure struct {
 	At     time.Time `json:"at"`
 	Kind   Kind      `json:"kind"`
 	Status int       `json:"status,omitempty"` // of HTTP
+}
+
+// Status returns what is known of the endpoints now. It costs some microseconds for each and asks nobody.
+func (c *Client) Status() Status {
+	s := Status{At: time.Now()}
+	if c.routing == nil {
+		return s
+	}
+	s.RetryBudget, s.Waiting = c.routing.budget.Level(), c.routing.parking.Parked()
+	view := score.Snapshot{Candidates: make([]score.Candidate, len(c.endpoints))}
+	for i, e := range c.endpoints {
+		v := &view.Candidates[i]
+		v.Name, v.State = e.Name, e.health.all.State(s.At, score.Streamed)
+		for _, b := range e.blocks.status(s.At) { // of one that has several keys or models, others may be free
+			if b.Kind == KindRateLimit {
+				v.BlockedFor = b.Until.Sub(s.At)
+			}
+		}
+	}
+	choice := score.Choose(view)
+	for i, e := range c.endpoints {
+		s.Endpoints = append(s.Endpoints, e.status(s.At, view.Candidates[i].State, view.Why(choice, i)))
+	}
+	return s
+}
+
+func (e *endpoint) status(now time.Time, state score.State, why string) EndpointStatus {
+	s := EndpointStatus{
+		Name: e.Name, Provider: e.Provider, Tier: e.Tier, Local: e.Local, Region: e.Region,
+		Countries: slices.Clone(e.Countries), ExceptCountries: slices.Clone(e.ExceptCountries),
+		Health: newHealth(now, state), Whole: newHealth(now, e.health.all.State(now, score.Whole)),
+		Blocks: e.blocks.status(now), Running: int(e.running.Load()), Why: why,
+	}
+	if e.slots != nil {
+		s.Queued = e.slots.Waiting()
+	}
+	for country, h := range e.health.countries() {
+		if s.ByCountry == nil {
+			s.ByCountry = map[string]Health{}
+		}
+		s.ByCountry[country] = newHealth(now, h.State(now, score.Streamed))
+	}
+	s.Recent, s.Failures = e.recently(now)
+	return s
+}
+
+func newHealth(now time.Time, s score.State) Health {
+	h := Health{
+		Score: s.Score(), Median: s.Median, P99: s.P99, FailureRate: s.Failures, Headroom: s.Headroom,
+		Breaker: s.Breaker.String(), Consecutive: s.Consecutive, Probing: s.Probing,
+	}
+	h.LatencyCost, h.FailureCost, h.PriceCost, h.HeadroomCost = s.Costs()
+	if s.LastOK >= 0 {
+		h.LastAnswer = now.Add(-s.LastOK)
+	}
+	if s.Breaker != score.Closed {
+		h.NextProbe = now.Add(s.ProbeIn)
+	}
+	return h
 }

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -53,6 +54,24 @@ func (h *healths) of(country string) *score.Health {
 	return found
 }
 
+// countries returns the healths of each country apart.
+func (h *healths) countries() map[string]*score.Health {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.byCountry)
+}
+
+// recently returns what happened in the last minutes.
+func (e *endpoint) recently(now time.Time) (all []Interval, failures []Failure) {
+	for _, b := range e.recent.Recent(now, nil) {
+		all = append(all, Interval{Start: b.Start, Answered: b.Answered, Failed: b.Failed, P50: b.P50, P90: b.P90, Max: b.Max})
+	}
+	for _, f := range e.recent.Failures(nil) {
+		failures = append(failures, Failure{At: f.At, Kind: Kind(f.Kind), Status: f.Status})
+	}
+	return all, failures
+}
+
 // form is how answers are asked for, by which latencies are told apart.
 func (k *call) form() score.Form {
 	if k.stream {
@@ -83,7 +102,7 @@ func (k *call) hadContent(x *exchange) {
 	} else {
 		h.Content(now, k.form(), x.run.ahead)
 	}
-	x.endpoint.recent.Record(now, true, x.run.ahead)
+	x.endpoint.recent.Answered(now, x.run.ahead)
 	x.endpoint.blocks.answered(x.credentials.id, x.target.Model)
 	k.client.routing.parking.Wake()
 }
@@ -101,7 +120,7 @@ func (k *call) wasLate(x *exchange) {
 	} else {
 		x.candidate.health.Late(now, k.form(), now.Sub(x.run.begun))
 	}
-	x.endpoint.recent.Fail(now, string(KindStalled), 0)
+	x.endpoint.recent.Failed(now, string(KindStalled), 0)
 }
 
 // teach learns from a failure what it says of the endpoint's health. k.mu is held.
@@ -115,7 +134,7 @@ func (k *call) teach(x *exchange, e *Error) {
 	x.candidate.trial = false
 	says := saysOf(e)
 	if says != saysNothing && says != saysGivenUp && x.run.lesson != lessonLate {
-		x.endpoint.recent.Fail(now, string(e.Kind), e.Status)
+		x.endpoint.recent.Failed(now, string(e.Kind), e.Status)
 	}
 	switch {
 	case says == saysLimited:
@@ -135,7 +154,7 @@ func (k *call) teach(x *exchange, e *Error) {
 		}
 	case says == saysGivenUp:
 		if h.GivenUp(now, k.form(), waited) {
-			x.endpoint.recent.Fail(now, string(KindStalled), 0)
+			x.endpoint.recent.Failed(now, string(KindStalled), 0)
 		}
 	case says == saysSilent:
 		h.Late(now, k.form(), waited)

@@ -36,13 +36,6 @@ const probeNames = `"token", "free" or "off"`
 
 func (p ProbeBy) valid() bool { return p == "" || p == ProbeToken || p == ProbeFree || p == ProbeOff }
 
-// Prober is an adapter with a request that costs nothing, for [ProbeFree].
-type Prober interface {
-	// Probe returns a request without a body, such as that for the list of models. It has no other effect, and any answer with a status of
-	// 200 to 299 is a good one.
-	Probe(Target) Encoded
-}
-
 // probe starts a probe of an endpoint, which its health has claimed, beside the call. It has the call's values, not its deadline. The second
 // one, which a breaker needs to close, follows by itself: the next call may be long in coming.
 func (c *Client) probe(ctx context.Context, at *candidate, country string) {

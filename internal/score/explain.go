@@ -76,7 +76,7 @@ func (c *Candidate) merit() string {
 	if c.Breaker != Closed {
 		b.WriteString(c.rest() + "; ")
 	}
-	wait, failures, price, empty := c.costs()
+	wait, failures, price, empty := c.Costs()
 	fmt.Fprintf(&b, "score %.2f s: %.2f to answer", c.cost(), wait)
 	fmt.Fprintf(&b, ", %.2f for %.0f %% failures", failures, 100*c.Failures)
 	if price != 0 {

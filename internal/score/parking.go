@@ -50,3 +50,10 @@ func (p *Parking) Wake() {
 		p.woken = nil
 	}
 }
+
+// Parked returns how many are parked.
+func (p *Parking) Parked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.parked
+}

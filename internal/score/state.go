@@ -55,11 +55,13 @@ func (h *Health) State(now time.Time, form Form) State {
 
 // Score returns what it costs to ask the endpoint, in seconds of waiting: the less the better.
 func (s *State) Score() float64 {
-	wait, failures, price, empty := s.costs()
+	wait, failures, price, empty := s.Costs()
 	return wait + failures + price + empty
 }
 
-func (s *State) costs() (wait, failures, price, empty float64) {
+// Costs returns what the score is made of, in seconds: the wait for content, what failures cost, what the price is worth, and what speaks for
+// sparing an account that is nearly empty.
+func (s *State) Costs() (wait, failures, price, empty float64) {
 	return s.Median.Seconds(), failureCosts * s.Failures, priceCosts * (s.Price - 1), emptyCosts * max(0, 1-s.Headroom/nearlyEmpty)
 }
 
