@@ -144,7 +144,7 @@ func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
 		return err
 	}
 	defer call.finish()
-	call.probing = true // it asks nobody
+	call.outcome = outcomeLeft // it asks nobody
 	for i := range call.field {
 		x, err := call.encode(ctx, &call.field[i])
 		if err == nil {

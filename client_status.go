@@ -13,7 +13,9 @@ type Status struct {
 	At time.Time `json:"at"`
 	// Endpoints are in the order of the configuration.
 	Endpoints []EndpointStatus `json:"endpoints"`
-	// RetryBudget is how many attempts beyond their first all calls together may still make, of 100. See [RetryPolicy].
+	// RetryBudget is how many attempts beyond their first all calls together may still make: of 100, or of as many as there are calls
+	// under way if these are more. Calls that are answered in the end give back what they took, and half an attempt more; those that
+	// fail give back nothing. So retries dry up when they are of no use.
 	RetryBudget float64 `json:"retry_budget"`
 	// Waiting is how many calls wait for an endpoint to become usable.
 	Waiting int `json:"waiting"`

@@ -46,6 +46,7 @@ func (c *Client) probe(ctx context.Context, at *candidate, country string) {
 			if !done { // an adapter or a transport panicked: what a probe finds is nobody's concern but the endpoint's
 				_ = recover()
 				own.health.ProbeFailed(time.Now())
+				c.routing.parking.Wake()
 			}
 		}()
 		for again := true; again; again = c.followUp(ctx, own.health) {
@@ -77,6 +78,7 @@ func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {
 	x, err := k.encodeProbe(ctx, &k.field[0])
 	if err != nil {
 		at.health.ProbeAbandoned(time.Now())
+		c.routing.parking.Wake()
 		return
 	}
 	var e *Error
@@ -134,10 +136,10 @@ func (k *call) attemptFree(ctx context.Context, x *exchange) *Error {
 
 // probed takes in what a probe found. A provider that refuses the request for what it says is there and able to judge it.
 func (k *call) probed(h *score.Health, x *exchange, e *Error) {
+	defer k.client.routing.parking.Wake() // also if it failed: who is parked must know when the next one is due
 	now := time.Now()
 	if e == nil {
 		h.Probed(now, score.Streamed, x.run.ahead)
-		k.client.routing.parking.Wake()
 		return
 	}
 	r := k.judge(x, e)
@@ -146,7 +148,6 @@ func (k *call) probed(h *score.Health, x *exchange, e *Error) {
 	switch {
 	case e.Kind == KindEmpty || says == saysNothing && (r.verdict == giveUp || e.Kind == KindRejected):
 		h.Probed(now, score.Streamed, -1)
-		k.client.routing.parking.Wake()
 	case says == saysLimited:
 		h.ProbeLimited(now)
 	case says == saysNothing:

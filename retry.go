@@ -91,6 +91,7 @@ func (k *call) line(ctx context.Context) {
 		k.refused = f.incapable()
 	}
 	r.probes.Started(k.begun)
+	r.budget.Begin()
 	if r.pairs {
 		k.talk = r.conversation(k.request)
 		k.prefer(r.affinity.Last(k.begun, k.talk))
@@ -154,12 +155,11 @@ func (k *call) account() {
 		return
 	}
 	b := &k.client.routing.budget
-	switch k.outcome {
-	case outcomeAnswered:
-		b.Done(k.taken, true)
-	case outcomeLeft:
-		b.Return(k.taken)
+	if k.outcome == outcomeLeft {
+		b.Left(k.taken)
+		return
 	}
+	b.Done(k.taken, k.outcome == outcomeAnswered)
 }
 
 // finish ends an exchange that answered.

@@ -79,7 +79,7 @@ func (k *call) refund(c *candidate) {
 	if c.paid {
 		c.paid = false
 		k.taken--
-		k.client.routing.budget.Return(1)
+		k.client.routing.budget.Return()
 	}
 }
 

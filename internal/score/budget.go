@@ -3,48 +3,70 @@ package score
 import "sync"
 
 const (
-	fullBudget = 100.0
-	reward     = 0.5 // of a request that succeeds, beside what it took
+	leastBudget = 100.0
+	reward      = 0.5 // of a request that succeeds, beside what it took
 )
 
-// Budget bounds the attempts that requests make beyond their first, so that an outage is not amplified. Requests that succeed in the end
-// give back what they took, so that going elsewhere is free; the budget runs dry only when requests fail in spite of their retries.
-// The zero Budget is full; one serves a process. Safe for concurrent use.
+// Budget bounds the attempts that requests make beyond their first, so that an outage is not amplified. It holds 100 attempts, or as many as
+// there are requests under way if these are more: when an endpoint dies under a thousand requests, each of them can go elsewhere. Requests that
+// succeed in the end give back what they took, so that going elsewhere is free; the budget runs dry only when requests fail in spite of their
+// retries. The zero Budget is full; one serves a process. Safe for concurrent use.
 type Budget struct {
 	mu    sync.Mutex
 	spent float64
+	under int // way
+}
+
+// Begin reports that a request begins. It must end by Done or Left.
+func (b *Budget) Begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.under++
 }
 
 // Take takes one attempt, and reports whether there was one left.
 func (b *Budget) Take() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if fullBudget-b.spent < 1 {
+	if b.size()-b.spent < 1 {
 		return false
 	}
 	b.spent++
 	return true
 }
 
-// Return gives back what was taken for an attempt that was not made, or by a request that the caller gave up.
-func (b *Budget) Return(taken int) { b.give(float64(max(taken, 0))) }
+// Return gives back what was taken for an attempt that was not made.
+func (b *Budget) Return() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent = max(0, b.spent-1)
+}
 
 // Done reports that a request ended that took so many attempts.
 func (b *Budget) Done(taken int, succeeded bool) {
+	given := 0.0
 	if succeeded {
-		b.give(float64(max(taken, 0)) + reward)
+		given = float64(max(taken, 0)) + reward
 	}
+	b.end(given)
 }
 
-func (b *Budget) give(n float64) {
+// Left reports that the caller gave up a request that took so many attempts, which says nothing of them.
+func (b *Budget) Left(taken int) { b.end(float64(max(taken, 0))) }
+
+// end ends a request. What was spent above the size that is left is forgotten.
+func (b *Budget) end(given float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.spent = max(0, b.spent-n)
+	b.under = max(0, b.under-1)
+	b.spent = min(max(0, b.spent-given), b.size())
 }
 
-// Level returns how many attempts are left, from 0 to 100.
+func (b *Budget) size() float64 { return max(leastBudget, float64(b.under)) }
+
+// Level returns how many attempts are left.
 func (b *Budget) Level() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return fullBudget - b.spent
+	return b.size() - b.spent
 }

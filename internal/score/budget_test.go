@@ -97,3 +97,33 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 		t.Errorf("got %v more than there was", kept-100)
 	}
 }
+
+// With more requests under way than the budget holds, each may take one; what they spent in vain is forgotten as they end.
+func TestBudgetOfManyRequests(t *testing.T) {
+	t.Parallel()
+	var b Budget
+	for range 250 {
+		b.Begin()
+	}
+	for i := range 251 {
+		if got := b.Take(); got != (i < 250) {
+			t.Fatalf("take %d: got %v", i, got)
+		}
+	}
+	if b.Return(); b.Level() != 1 {
+		t.Errorf("got %v, want what was given back", b.Level())
+	}
+	b.Left(1)
+	if b.Level() != 1 {
+		t.Errorf("got %v, want neither gain nor loss by a request that was given up", b.Level())
+	}
+	for range 249 {
+		b.Done(1, false)
+	}
+	if b.Level() != 0 {
+		t.Errorf("got %v, want an empty budget and no debt", b.Level())
+	}
+	if b.Done(0, false); b.Level() != 0 {
+		t.Errorf("got %v after a request too many ended", b.Level())
+	}
+}
