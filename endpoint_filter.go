@@ -64,9 +64,12 @@ type filter struct {
 	needs     []need
 }
 
-// allowed lists the endpoints that may take a call, in the order of the configuration, and why the others may not. It is a pure function.
-func (f *filter) allowed() ([]candidate, []Skip) {
-	list := make([]candidate, 0, len(f.endpoints))
+// allowed lists the endpoints that may take a call, in the order of the configuration and in the memory of list if they fit, and why the
+// others may not. It is a pure function.
+func (f *filter) allowed(list []candidate) ([]candidate, []Skip) {
+	if len(f.endpoints) > cap(list) {
+		list = make([]candidate, 0, len(f.endpoints))
+	}
 	var skipped []Skip
 	for _, e := range f.endpoints {
 		c, why := f.consider(e)

@@ -63,7 +63,7 @@ func TestWhoMayTakeACall(t *testing.T) {
 		{"residency is not relaxed", filter{endpoints: all, country: "SE", residency: [2][]string{{"mars"}}}, ""},
 		{"the order of the configuration", filter{endpoints: []*endpoint{at(Endpoint{Name: "b"}), at(Endpoint{Name: "a"})}}, "b a"},
 	} {
-		list, skipped := c.in.allowed()
+		list, skipped := c.in.allowed(nil)
 		k := &call{client: &Client{routing: newRouting(&Config{})}, field: list, deadline: time.Now().Add(time.Minute)}
 		var names []string
 		for got, _ := k.seek(t.Context()); got != nil; got, _ = k.seek(t.Context()) {

@@ -24,9 +24,10 @@ type call struct {
 	cancel   context.CancelFunc
 
 	race
-	field   []candidate // who may be asked, the best way to go on first
-	last    *Error      // of the last attempt that failed
-	refused *Error      // the first endpoint that cannot express the request
+	field   []candidate  // who may be asked, the best way to go on first
+	few     [2]candidate // its memory where there are no more
+	last    *Error       // of the last attempt that failed
+	refused *Error       // the first endpoint that cannot express the request
 	trail   Trail
 
 	claims   int  // attempts at endpoints that are not local, made or about to be
@@ -86,7 +87,7 @@ func (c *Client) begin(ctx context.Context, req *ChatRequest, events bool) (cont
 func (k *call) line(ctx context.Context) {
 	r := k.client.routing
 	f := k.filter()
-	k.field, k.trail.Skipped = f.allowed()
+	k.field, k.trail.Skipped = f.allowed(k.few[:0])
 	if len(k.field) < len(f.endpoints) {
 		k.refused = f.incapable()
 	}
@@ -116,9 +117,9 @@ func (c *Client) streams(req *ChatRequest) bool {
 	return !c.config.Unary && (req.MaxOutputTokens == 0 || req.MaxOutputTokens > shortAnswer)
 }
 
-func (k *call) filter() *filter {
+func (k *call) filter() filter {
 	c := k.client
-	f := &filter{
+	f := filter{
 		endpoints: c.endpoints, model: k.request.Model, country: k.trail.Country, fallback: c.fallback,
 		residency: [2][]string{c.config.Residency, k.request.Residency},
 	}

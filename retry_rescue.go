@@ -198,7 +198,8 @@ const maxFailures = 2
 // candidatesAfter lists who may go on. Within a tier, those that failed the call come behind those that did not; who failed too often comes
 // behind all others, lest a tier that breaks every answer uses up the attempts.
 func (k *call) candidatesAfter(e *Error, r rule) []candidate {
-	all, _ := k.filter().allowed()
+	f := k.filter()
+	all, _ := f.allowed(nil)
 	by := k.rescue.by.candidate
 	failures := func(c *candidate) (n int) {
 		for _, a := range k.trail.Attempts {
