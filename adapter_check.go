@@ -339,6 +339,11 @@ func isToolName(name string) bool {
 }
 
 func (r *ChatRequest) checkSettings() error {
+	for i, region := range r.Residency {
+		if region == "" {
+			return invalid(fmt.Sprintf("residency[%d]", i), "is empty")
+		}
+	}
 	if !r.Rescue.valid() {
 		return invalid("rescue", "must be "+rescueNames)
 	}

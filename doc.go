@@ -27,6 +27,8 @@
 //
 // An [Endpoint] has a tier, a price, the countries it serves and the region it processes data in. The client's country, given with
 // [WithClientIP] or [WithClientCountry], orders the endpoints; countries and [Config].Residency are limits that nothing overrides.
+// Among those of the lowest tier that can answer, the one goes first that will most probably answer first: see [Health]. [Client.Status]
+// tells what is known of each, and [Trail].Choices why an attempt went where it went.
 //
 // # What went wrong, and what next
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/holdfast-ai/holdfast"
 	"github.com/holdfast-ai/holdfast/holdfasttest"
@@ -188,6 +189,41 @@ func ExampleWithClientCountry() {
 	// "CN": gateway, names CN; tier 0
 	// "SE": direct, serves every country but CN; tier 0
 	// "": gateway, fallback for an unknown country; tier 0
+}
+
+// Claude is overloaded. What is known of each endpoint, and why a call went where it went, is there to be read.
+func ExampleClient_Status() {
+	client, claude, _, stop := twoProviders()
+	defer stop()
+	claude.Always(holdfasttest.Reply{Error: holdfasttest.Overloaded})
+	request := &holdfast.ChatRequest{Model: "smart", Messages: holdfast.Ask("Why is the sky blue?")}
+	for range 2 {
+		if _, err := client.Chat(context.Background(), request); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for _, e := range client.Status().Endpoints {
+		fmt.Printf("%s: %s, last failure %v\n", e.Name, e.Health.Breaker, lastFailure(e))
+	}
+	answer, err := client.Chat(context.Background(), request)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	reasons := answer.Trail.Choices[0].Reasons()
+	fmt.Println(answer.Endpoint, "since claude is", strings.SplitN(reasons[0].Why, ",", 2)[0])
+	// Output:
+	// claude: open, last failure overloaded
+	// openai: closed, last failure none
+	// openai since claude is open after 3 failures in a row
+}
+
+func lastFailure(e holdfast.EndpointStatus) holdfast.Kind {
+	if len(e.Failures) == 0 {
+		return "none"
+	}
+	return e.Failures[0].Kind
 }
 
 // Claude breaks off in the middle of its answer, and has no credit for another. The reader below can take back what it has shown, and says so
