@@ -32,6 +32,7 @@ type candidate struct {
 	waited  string        // what was waited for before it is asked
 	choice  Choice        // that led to it
 	reason  string        // the same in short
+	room    time.Duration // how long a slot of a local endpoint is waited for
 	hedge   time.Duration // how long its first content is waited for before a reserve is started
 }
 

@@ -26,13 +26,10 @@ func newSlots(e *Endpoint) *slots.Slots {
 func (k *call) enterEndpoint(ctx context.Context, x *exchange) *Error {
 	e := x.endpoint
 	if e.slots != nil && !e.slots.TryTake() {
-		k.mu.Lock()
-		most := k.slotWait
-		k.mu.Unlock()
-		waiting, cancel := context.WithTimeout(ctx, most)
+		waiting, cancel := context.WithTimeout(ctx, x.candidate.room)
 		defer cancel()
 		if e.slots.Take(waiting) != nil {
-			return k.noSlot(ctx, x, most)
+			return k.noSlot(ctx, x, x.candidate.room)
 		}
 	}
 	x.run.inside = true

@@ -30,15 +30,14 @@ type call struct {
 	refused *Error       // the first endpoint that cannot express the request
 	trail   Trail
 
-	claims   int  // attempts at endpoints that are not local, made or about to be
-	taken    int  // of those, out of the retry budget
-	dry      bool // nothing was left of it
-	pauses   int  // before somebody was asked again
-	parkEnd  time.Time
-	slotWait time.Duration // how long the local model is waited for
-	probing  bool          // this is a probe, or a mirror's copy: it teaches nothing as an attempt
-	talk     uint64        // what the conversation is known by; 0 if that is of no use
-	outcome  outcome
+	claims  int  // attempts at endpoints that are not local, made or about to be
+	taken   int  // of those, out of the retry budget
+	dry     bool // nothing was left of it
+	pauses  int  // before somebody was asked again
+	parkEnd time.Time
+	probing bool   // this is a probe, or a mirror's copy: it teaches nothing as an attempt
+	talk    uint64 // what the conversation is known by; 0 if that is of no use
+	outcome outcome
 
 	used   *exchange // that answers
 	rescue *rescue   // what broke off before; nil if nothing did

@@ -23,7 +23,7 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 		r := s.Resort()
 		switch {
 		case r.Step == score.AskLocal && k.mayAskLocal():
-			return k.ask(g, s, r.Choice), r
+			return k.askLocal(g, s, r), r
 		case r.Step == score.AskLocal || k.spent() || k.dry:
 			continue
 		case r.Step == score.Park && !k.worthParking(&s):
@@ -110,6 +110,13 @@ func (k *call) ask(g group, s score.Snapshot, choice score.Choice) *candidate {
 	return c
 }
 
+// askLocal takes a local candidate. k.mu is held.
+func (k *call) askLocal(g group, s score.Snapshot, r score.Resort) *candidate {
+	c := k.ask(g, s, r.Choice)
+	c.room = r.For
+	return c
+}
+
 // whyNow says why a candidate is asked now. k.mu is held.
 func (k *call) whyNow(c *candidate) string {
 	why := c.waited + c.why
@@ -123,8 +130,8 @@ func (k *call) whyNow(c *candidate) string {
 	return why
 }
 
-// startProbes starts the probes that are due of endpoints that the call would have asked before the chosen one, or of any if none is chosen.
-// k.mu is held.
+// startProbes starts the probes that are due: of open endpoints that the call would have asked before the chosen one, or of any if none is chosen; of
+// closed ones where those probes are allowed. k.mu is held.
 func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choice score.Choice, now time.Time) {
 	probes := &k.client.routing.probes
 	if probes.Off || k.probing {
@@ -136,7 +143,7 @@ func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choi
 		switch {
 		case v.Local || v.Against != "" || v.BlockedFor > 0 || v.Probing:
 		case closed && !probes.Cold && !probes.Idle || !closed && v.ProbeIn > 0:
-		case choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
+		case !closed && choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
 		default:
 			c := &k.field[g.from+i]
 			if c.health.ClaimProbe(now, probes) != score.NoProbe {

@@ -122,8 +122,7 @@ func (k *call) local(g group, s *score.Snapshot) *candidate {
 	if r.Step != score.AskLocal || !k.mayAskLocal() {
 		return nil
 	}
-	k.slotWait = r.For
-	return k.ask(g, *s, r.Choice)
+	return k.askLocal(g, *s, r)
 }
 
 // putOff sets the timer to the moment from which x counts as failed, and a reserve may come from elsewhere. k.mu is held.

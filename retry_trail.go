@@ -59,6 +59,10 @@ type Skip struct {
 func (k *call) ended(x *exchange, e *Error) {
 	if e == nil {
 		k.learnTimes(x)
+	} else {
+		k.mu.Lock()
+		k.teach(x, e)
+		k.mu.Unlock()
 	}
 	a := &k.trail.Attempts[x.run.entry]
 	a.Duration = time.Since(x.run.begun)

@@ -26,7 +26,6 @@ func (k *call) next(ctx context.Context) (*candidate, bool) {
 		}
 		switch {
 		case c != nil:
-			k.slotWait = r.For
 			return c, true
 		case !k.wait(ctx, r, woken):
 			return nil, false
