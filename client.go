@@ -43,6 +43,8 @@ type Config struct {
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Retry says how far to go when an endpoint fails.
 	Retry RetryPolicy `json:"retry,omitzero"`
+	// Mirror sends copies of some calls to a candidate, which answers nobody, and compares. nil means none.
+	Mirror *Mirror `json:"mirror,omitempty"`
 	// Unary lets Chat ask for answers in one piece. By default it streams them underneath, so that the bounds on silence hold and what
 	// breaks off is rescued, unless MaxOutputTokens bounds the answer to at most 1,024 tokens.
 	Unary bool `json:"unary,omitempty"`
@@ -89,7 +91,7 @@ const (
 )
 
 // Client asks the endpoints of one [Config]. It is safe for concurrent use. It keeps connections open between calls. Nothing else of it
-// runs in the background but [Probes], which calls start, which take five seconds at most, and which Close awaits.
+// runs in the background but [Probes], which take five seconds at most, and the copies of a [Mirror]: calls start both, and Close awaits them.
 type Client struct {
 	config    Config
 	endpoints []*endpoint
@@ -98,6 +100,7 @@ type Client struct {
 	byCountry bool // whether the client's country matters
 	lacking   bool // whether models lack features
 	fallback  string
+	mirror    *mirror // nil if there is none
 	beside    background
 	closed    atomic.Bool
 }
@@ -114,6 +117,8 @@ func New(config Config) (*Client, error) {
 		c.endpoints = append(c.endpoints, e)
 		c.lacking = c.lacking || len(e.Lacks) > 0
 	}
+	mirror, faultsThere := newMirror(&c.config)
+	c.mirror, faults = mirror, append(faults, faultsThere...)
 	if len(faults) > 0 {
 		return nil, &ConfigError{Faults: faults}
 	}
@@ -133,7 +138,7 @@ func (c *Client) Chat(ctx context.Context, req *ChatRequest) (*ChatResponse, err
 	if err := call.collect(ctx); err != nil {
 		return nil, err
 	}
-	return call.response(), nil
+	return call.mirrored(ctx, call.response()), nil
 }
 
 // Supports reports whether any endpoint could take the request, without sending anything: nil, or the error that Chat would
@@ -159,7 +164,7 @@ func (c *Client) Supports(ctx context.Context, req *ChatRequest) error {
 }
 
 // Close closes idle connections and refuses new calls with [KindClosed]. Calls under way go on to their end; their
-// connections close behind them. Probes end, and are awaited.
+// connections close behind them. Probes and the copies of a [Mirror] end, and are awaited.
 func (c *Client) Close() error {
 	c.closed.Store(true)
 	c.beside.close()
@@ -169,9 +174,16 @@ func (c *Client) Close() error {
 
 func (c *Client) closeIdle() {
 	for _, e := range c.endpoints {
-		e.transport.CloseIdleConnections()
-		if t, ok := e.roundTripper.(interface{ CloseIdleConnections() }); ok && e.wrapped {
-			t.CloseIdleConnections()
-		}
+		e.closeIdle()
+	}
+	if c.mirror != nil {
+		c.mirror.endpoint.closeIdle()
+	}
+}
+
+func (e *endpoint) closeIdle() {
+	e.transport.CloseIdleConnections()
+	if t, ok := e.roundTripper.(interface{ CloseIdleConnections() }); ok && e.wrapped {
+		t.CloseIdleConnections()
 	}
 }

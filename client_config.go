@@ -83,6 +83,8 @@ func ParseConfig(data []byte) (Config, error) {
 			_, here := newEndpoint(&c, i)
 			faults = append(faults, here...)
 		}
+		_, there := newMirror(&c)
+		faults = append(faults, there...)
 	}
 	if len(faults) > 0 {
 		return Config{}, &ConfigError{Faults: faults}

@@ -83,7 +83,7 @@ func (k *call) deliver(ctx context.Context, yield func(Event, error) bool) {
 			yield(Event{}, err)
 			return
 		case !goesOn:
-			yield(Event{Type: EventEnd, Response: k.response()}, nil)
+			yield(Event{Type: EventEnd, Response: k.mirrored(ctx, k.response())}, nil)
 			return
 		}
 		joint := Event{Type: EventHop, Response: k.whence()}

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/hashicorp/go-retryablehttp v0.7.8
 	github.com/oschwald/geoip2-golang/v2 v2.5.0
+	golang.org/x/time v0.16.0
 )
 
 require (
