@@ -73,6 +73,7 @@ type Health struct {
 	lastOK   time.Time
 	last     time.Time // of what is known of the endpoint, good or bad
 	cold     bool      // nothing is, and no probe has asked
+	brisk    int       // probes in a row that took no longer than is usual, of an endpoint that was slow
 }
 
 // NewHealth returns the health of an endpoint of which only the prior is known. random returns numbers from 0 up to 1, and is called with
@@ -94,7 +95,11 @@ func (h *Health) Content(now time.Time, form Form, after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answered(now)
-	h.latency(form).Learn(now, after)
+	if !h.breaker.open {
+		h.streamed.forget()
+		h.whole.forget()
+	}
+	h.latency(form).LearnAnswer(now, after)
 }
 
 // Failed reports a failure before any content: DNS, TLS, refused, reset, 5xx, overloaded.
@@ -170,6 +175,8 @@ func (h *Health) failed(now time.Time) {
 }
 
 func (h *Health) late(now time.Time, form Form, waited time.Duration) {
+	h.streamed.keep()
+	h.whole.keep()
 	h.failed(now)
 	h.latency(form).Learn(now, waited)
 }

@@ -13,7 +13,8 @@ const (
 	NoProbe   Probe = iota
 	ProbeOpen       // whether an open breaker may close
 	ProbeCold       // how an endpoint answers that was never asked
-	ProbeIdle       // how one answers now that was not asked for a while, lest a slow one stay out for good
+	ProbeIdle       // how one answers now that was not asked for a while
+	ProbeSlow       // the same of one that was slow when it was asked last, lest it stay out for good
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 )
 
 // Probes says which probes there are, and keeps account of the requests they depend on; one serves all endpoints of a process. The zero
-// Probes are those of open breakers. Its exported fields must not change while it is used. Safe for concurrent use.
+// Probes are those of open breakers, and of endpoints that were slow when they were asked last. Its exported fields must not change while it is used. Safe for concurrent use.
 type Probes struct {
 	// Cold and Idle allow those kinds too. Both cost money without anything having failed.
 	Cold, Idle bool
@@ -81,13 +82,19 @@ func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 		}
 	case allowed.Cold && h.cold:
 		kind = ProbeCold
-	case allowed.Idle && (h.last.IsZero() || since(now, h.last) >= idleAfter) && allowed.takeIdle():
+	case h.streamed.isSlow() && (h.brisk > 0 && since(now, h.last) >= shortly || h.isIdle(now) && allowed.takeIdle()):
+		kind = ProbeSlow
+	case allowed.Idle && h.isIdle(now) && allowed.takeIdle():
 		kind = ProbeIdle
 	}
 	if kind != NoProbe {
 		h.claim(now, kind)
 	}
 	return kind
+}
+
+func (h *Health) isIdle(now time.Time) bool {
+	return h.last.IsZero() || since(now, h.last) >= idleAfter
 }
 
 // ClaimTrial reports whether a request that [Choose] made a trial may be one: another may have come first, and then the choice is to
@@ -112,13 +119,31 @@ func (h *Health) Probed(now time.Time, form Form, after time.Duration) (closed b
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answered(now)
-	h.latency(form).Learn(now, after)
+	slow := h.breaker.probe == ProbeSlow
 	h.breaker.probe = NoProbe
 	closed = h.breaker.probed(now)
 	if closed {
 		h.tally = tally{}
+		h.streamed.restore()
+		h.whole.restore()
+	}
+	h.latency(form).Learn(now, after)
+	if slow {
+		h.quickened(form, after)
 	}
 	return closed
+}
+
+// quickened takes in how long a probe of a slow endpoint took. Two in a row that took no longer than is usual end the slowness.
+func (h *Health) quickened(form Form, after time.Duration) {
+	if after < 0 || !h.latency(form).isUsual(after) {
+		h.brisk = 0
+		return
+	}
+	if h.brisk++; h.brisk >= closesAt {
+		h.brisk = 0
+		h.latency(form).recover()
+	}
 }
 
 // ProbeFailed reports that a probe failed in any way that counts as a failure of an attempt, or took too long.
@@ -126,8 +151,8 @@ func (h *Health) ProbeFailed(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	kind := h.breaker.probe
-	h.breaker.probe = NoProbe
-	if kind == ProbeCold || kind == ProbeIdle || !h.breaker.open {
+	h.breaker.probe, h.brisk = NoProbe, 0
+	if kind == ProbeCold || kind == ProbeIdle || kind == ProbeSlow || !h.breaker.open {
 		h.failed(now)
 		return
 	}
@@ -153,9 +178,13 @@ func (h *Health) ProbeAbandoned(now time.Time) {
 	}
 }
 
-// FollowUp returns how long it is until the probe is due that follows a good one to close the breaker, and whether there is to be one.
+// FollowUp returns how long it is until the probe is due that follows a good one to close the breaker, or to end a slowness, and whether there is to
+// be one.
 func (h *Health) FollowUp(now time.Time) (in time.Duration, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.brisk > 0 {
+		return max(0, shortly-since(now, h.last)), true
+	}
 	return h.breaker.probeIn(now), h.breaker.open && h.breaker.good > 0
 }
