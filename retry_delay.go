@@ -42,10 +42,7 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
-	}
-	return sensible(at.Sub(now))
+	return sensible(at.Sub(serverTime(h, now)))
 }
 
 // seconds turns a count into a wait, 0 if it is negative, NaN, or longer than a day.
@@ -61,41 +58,6 @@ func sensible(d time.Duration) time.Duration {
 		return 0
 	}
 	return d
-}
-
-// limitHeaders pairs what is left of a limit with when it is full again.
-var limitHeaders = [][2]string{
-	{"Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
-	{"Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
-	{"Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
-	{"Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
-	{"X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
-	{"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
-}
-
-// resetOfEmptyLimit returns the longest reset among the limits of which 0 is left.
-func resetOfEmptyLimit(h http.Header, now time.Time) time.Duration {
-	var longest time.Duration
-	for _, pair := range limitHeaders {
-		if h.Get(pair[0]) == "0" {
-			longest = max(longest, parseReset(h.Get(pair[1]), now))
-		}
-	}
-	return longest
-}
-
-// parseReset reads a reset in any of the forms seen: "6m0s", "1.5", RFC 3339.
-func parseReset(value string, now time.Time) time.Duration {
-	if d, err := time.ParseDuration(value); err == nil {
-		return sensible(d)
-	}
-	if s, err := strconv.ParseFloat(value, 64); err == nil {
-		return seconds(s)
-	}
-	if at, err := time.Parse(time.RFC3339, value); err == nil {
-		return sensible(at.Sub(now))
-	}
-	return 0
 }
 
 // backoff is the wait before the nth repeat (from 0) when the server did not name one: 0.5 s·2^n, at most 8 s, less up to a

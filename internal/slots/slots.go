@@ -49,13 +49,11 @@ func (s *Slots) Take(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	i := slices.Index(s.waiting, turn)
-	if i >= 0 {
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waiting, turn); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
-	}
-	s.mu.Unlock()
-	if i < 0 { // its turn came at the same moment
-		s.Give()
+	} else { // its turn came at the same moment
+		s.give()
 	}
 	return ctx.Err()
 }
@@ -64,6 +62,11 @@ func (s *Slots) Take(ctx context.Context) error {
 func (s *Slots) Give() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.give()
+}
+
+// give does it with the lock held.
+func (s *Slots) give() {
 	if len(s.waiting) == 0 {
 		s.free++
 		return
@@ -77,4 +80,11 @@ func (s *Slots) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.waiting)
+}
+
+// Free returns how many slots nobody has taken.
+func (s *Slots) Free() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
 }
