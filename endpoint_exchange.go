@@ -35,6 +35,7 @@ type endpoint struct {
 
 	credentials atomic.Pointer[credentials]
 	blocks      keyBlocks
+	pacers      pacers
 	limits      Timeouts // with the defaults filled in
 	health      *healths
 	slots       *slots.Slots // of a local endpoint; nil if requests are not counted

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-ai/holdfast/internal/pace"
 	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
@@ -23,15 +24,17 @@ type candidate struct {
 
 	// These change as the call goes on, under race.mu.
 
-	tried   bool          // it was asked, or is being asked
-	against string        // why it must not be asked any more
-	silent  time.Time     // when that was for saying nothing: an answer since then, to a probe say, lifts it
-	resumes time.Time     // when it asked to be asked again
-	paid    bool          // it is being asked out of the retry budget
-	trial   bool          // it is being asked in the place of a probe
-	waited  string        // what was waited for before it is asked
-	choice  Choice        // that led to it
-	reason  string        // the same in short
+	tried   bool      // it was asked, or is being asked
+	against string    // why it must not be asked any more
+	silent  time.Time // when that was for saying nothing: an answer since then, to a probe say, lifts it
+	resumes time.Time // when it asked to be asked again
+	paid    bool      // it is being asked out of the retry budget
+	trial   bool      // it is being asked in the place of a probe
+	waited  string    // what was waited for before it is asked
+	choice  Choice    // that led to it
+	reason  string    // the same in short
+	paced   bool      // mark says what was taken of its account's limits
+	mark    pace.Mark
 	room    time.Duration // how long a slot of a local endpoint is waited for
 	hedge   time.Duration // how long its first content is waited for before a reserve is started
 }

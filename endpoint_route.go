@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/holdfast-ai/holdfast/internal/pace"
 	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
@@ -70,6 +71,8 @@ func (r *routing) conversation(req *ChatRequest) uint64 {
 type hold struct {
 	against string
 	limited time.Duration // for so long it is over its rate limit
+	pace    time.Duration // for so long it would be, if it were asked now
+	pacer   *pace.Pacer
 }
 
 // holds looks up what is known of the candidates' keys. It is called without k.mu: a KeySource may take its time.
@@ -77,7 +80,7 @@ func (k *call) holds(ctx context.Context) []hold {
 	var list []hold
 	for i := range k.field {
 		c := &k.field[i]
-		if !c.endpoint.blocks.any.Load() {
+		if !c.endpoint.blocks.any.Load() && !c.endpoint.pacers.any.Load() {
 			continue
 		}
 		cred, err := c.endpoint.credentialsNow(ctx)
@@ -86,16 +89,21 @@ func (k *call) holds(ctx context.Context) []hold {
 		}
 		now := time.Now()
 		b, is := c.endpoint.blocks.find(cred.id, c.model, now)
-		if !is {
+		pacer := c.endpoint.pacers.find(cred.id, c.model)
+		if !is && pacer == nil {
 			continue
 		}
 		if list == nil {
 			list = make([]hold, len(k.field))
 		}
-		if b.kind == KindRateLimit {
-			list[i].limited = b.until.Sub(now)
-		} else {
-			list[i].against = b.why(now)
+		switch h := &list[i]; {
+		case is && b.kind == KindRateLimit:
+			h.limited = b.until.Sub(now)
+		case is:
+			h.against = b.why(now)
+		default:
+			h.pacer = pacer
+			h.pace = pacer.Wait(now, k.cost)
 		}
 	}
 	return list
@@ -132,7 +140,7 @@ func (k *call) view(g group, holds []hold, now time.Time) score.Snapshot {
 		}
 		v.BlockedFor = max(0, c.resumes.Sub(now))
 		if holds != nil {
-			v.BlockedFor = max(v.BlockedFor, holds[g.from+i].limited)
+			v.BlockedFor = max(v.BlockedFor, holds[g.from+i].limited, holds[g.from+i].pace)
 			if v.Against == "" {
 				v.Against = holds[g.from+i].against
 			}

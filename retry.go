@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-ai/holdfast/internal/pace"
 	"github.com/holdfast-ai/holdfast/internal/score"
 	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
@@ -30,10 +31,12 @@ type call struct {
 	refused *Error       // the first endpoint that cannot express the request
 	trail   Trail
 
-	claims  int  // attempts at endpoints that are not local, made or about to be
-	taken   int  // of those, out of the retry budget
-	dry     bool // nothing was left of it
-	pauses  int  // before somebody was asked again
+	claims  int           // attempts at endpoints that are not local, made or about to be
+	taken   int           // of those, out of the retry budget
+	dry     bool          // nothing was left of it
+	cost    pace.Cost     // what it takes of its providers' limits, about
+	waited  time.Duration // for rate limits
+	pauses  int           // before somebody was asked again
 	parkEnd time.Time
 	probing bool   // this is a probe, or a mirror's copy: it teaches nothing as an attempt
 	talk    uint64 // what the conversation is known by; 0 if that is of no use
@@ -89,6 +92,9 @@ func (k *call) line(ctx context.Context) {
 	k.field, k.trail.Skipped = f.allowed(k.few[:0])
 	if len(k.field) < len(f.endpoints) {
 		k.refused = f.incapable()
+	}
+	if slices.ContainsFunc(f.endpoints, func(e *endpoint) bool { return e.pacers.any.Load() }) {
+		k.cost = k.request.cost()
 	}
 	r.probes.Started(k.begun)
 	r.budget.Begin()

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/holdfast-ai/holdfast/internal/pace"
 )
 
 // run is one sending of an exchange: what is made anew for each attempt.
@@ -32,7 +34,8 @@ type run struct {
 	over    bool
 	lost    bool // another attempt was the first to have content
 	lesson  lesson
-	inside  bool // it counts as running at the endpoint, and holds a slot there if those are counted
+	mark    pace.Mark // what its account had taken of its limits when it was sent
+	inside  bool      // it counts as running at the endpoint, and holds a slot there if those are counted
 }
 
 // encode prepares the request for one endpoint, in its own dialect and with its own name for the model.
@@ -157,6 +160,7 @@ func (k *call) sending(ctx context.Context, x *exchange) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	x.run.begun = time.Now()
+	k.takePace(x)
 	if x.untraced() {
 		x.run.clock.sent()
 	}
@@ -238,6 +242,9 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 
 // receive reads an answer as far as its success is certain, or for a stream to its first visible content.
 func (k *call) receive(ctx context.Context, x *exchange, resp *http.Response, err error) *Error {
+	if resp != nil {
+		k.seeLimits(x, resp.Header)
+	}
 	e, ours := errors.AsType[*Error](err)
 	switch {
 	case ours:

@@ -16,8 +16,12 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 	var hope score.Resort
 	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
 		s := k.view(g, holds, now)
-		if c := k.choose(ctx, g, &s, now); c != nil {
+		c := k.choose(ctx, g, holds, &s, now)
+		if c != nil {
 			return c, score.Resort{}
+		}
+		if i, wait := k.shortWait(g, holds, &s, score.Choice{Index: -1}); i >= 0 && !k.spent() && !k.dry {
+			return nil, score.Resort{Step: score.Wait, Choice: score.Choice{Index: g.from + i, Reserve: -1}, For: wait}
 		}
 		s.LocalMean, s.GenMean = k.client.routing.localMean.Value(), k.client.routing.genMean.Value()
 		r := s.Resort()
@@ -40,7 +44,7 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 
 // choose chooses among the candidates of a group that were not asked yet, nil if none can be. Probes that are due run beside the call. k.mu
 // is held.
-func (k *call) choose(ctx context.Context, g group, s *score.Snapshot, now time.Time) *candidate {
+func (k *call) choose(ctx context.Context, g group, holds []hold, s *score.Snapshot, now time.Time) *candidate {
 	if k.spent() {
 		return nil
 	}
@@ -49,11 +53,33 @@ func (k *call) choose(ctx context.Context, g group, s *score.Snapshot, now time.
 		s.Candidates[choice.Index].Probing = true // another call came first
 		choice = score.Choose(*s)
 	}
+	for holds != nil && choice.Index >= 0 && !k.fits(g, holds, s, choice, now) {
+		choice = score.Choose(*s)
+	}
 	k.startProbes(ctx, g, s, choice, now)
+	if i, _ := k.shortWait(g, holds, s, choice); i >= 0 {
+		return nil
+	}
 	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index]) {
 		return nil
 	}
 	return k.ask(g, *s, choice)
+}
+
+// fits takes what the call costs from the mirror of the account's limits. It reports false, and how long that takes to be otherwise, if there is no
+// room for it by now: another call came first. k.mu is held.
+func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choice, now time.Time) bool {
+	h, c := &holds[g.from+choice.Index], &k.field[g.from+choice.Index]
+	if h.pacer == nil || c.paced {
+		return true
+	}
+	var wait time.Duration
+	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 {
+		h.pace, s.Candidates[choice.Index].BlockedFor = wait, wait
+		return false
+	}
+	c.paced = true
+	return true
 }
 
 // pay takes an attempt from the retry budget, but for the first of the call. k.mu is held.

@@ -90,7 +90,7 @@ func (k *call) reserve(ctx context.Context, x *exchange) *candidate {
 		if !x.run.overdue {
 			k.keepEqual(g, &s, x)
 		}
-		if c := k.choose(ctx, g, &s, now); c != nil {
+		if c := k.choose(ctx, g, holds, &s, now); c != nil {
 			x.run.helped = true
 			k.putOff(x)
 			return c

@@ -41,6 +41,7 @@ func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 		return sleep(ctx, score.Pause(k.pauses-1, nil)) && k.again(r.Choice.Index, "again, as nobody else is left; ")
 	case score.Wait:
 		why := fmt.Sprintf("waited %s for its rate limit; ", r.For.Round(time.Millisecond))
+		k.waited += r.For
 		return r.For <= maxLastWait && sleep(ctx, r.For) && k.again(r.Choice.Index, why)
 	case score.Park:
 		return k.park(ctx, r, woken)
