@@ -36,3 +36,14 @@ func TestParkingWakesAll(t *testing.T) {
 	default:
 	}
 }
+
+func TestParked(t *testing.T) {
+	t.Parallel()
+	var p Parking
+	if p.Enter(); p.Parked() != 1 {
+		t.Errorf("got %d", p.Parked())
+	}
+	if p.Leave(); p.Parked() != 0 {
+		t.Errorf("got %d", p.Parked())
+	}
+}

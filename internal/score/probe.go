@@ -136,13 +136,13 @@ func (h *Health) Probed(now time.Time, form Form, after time.Duration) (closed b
 
 // quickened takes in how long a probe of a slow endpoint took. Two in a row that took no longer than is usual end the slowness.
 func (h *Health) quickened(form Form, after time.Duration) {
-	if after < 0 || !h.latency(form).isUsual(after) {
+	l := h.latency(form)
+	switch h.brisk++; {
+	case after < 0 || !l.isUsual(after) || !l.isSlow():
 		h.brisk = 0
-		return
-	}
-	if h.brisk++; h.brisk >= closesAt {
+	case h.brisk >= closesAt:
 		h.brisk = 0
-		h.latency(form).recover()
+		l.recover()
 	}
 }
 
