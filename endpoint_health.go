@@ -153,7 +153,11 @@ func (k *call) teach(x *exchange, e *Error) {
 			h.Broke(now)
 		}
 	case says == saysGivenUp:
-		if h.GivenUp(now, k.form(), waited) {
+		late := x.run.after > 0 && waited >= x.run.after // which may be less than what usually counts as late: see hedgeShare
+		if late {
+			h.Late(now, k.form(), waited)
+		}
+		if late || h.GivenUp(now, k.form(), waited) {
 			x.endpoint.recent.Failed(now, string(KindStalled), 0)
 		}
 	case says == saysSilent:

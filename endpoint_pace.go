@@ -117,7 +117,7 @@ func (k *call) seeLimits(x *exchange, h http.Header) {
 }
 
 // spillAfter is how long a call waits in all, before it leaves a tier or asks the last resort, for an account that is about to have room again.
-const spillAfter = time.Second
+const spillAfter = 250 * time.Millisecond
 
 // shortWait returns the endpoint that is better than the chosen one and lacks but a moment until its account has room. k.mu is held.
 func (k *call) shortWait(g group, holds []hold, s *score.Snapshot, choice score.Choice) (index int, wait time.Duration) {
