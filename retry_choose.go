@@ -156,8 +156,8 @@ func (k *call) whyNow(c *candidate) string {
 	return why
 }
 
-// startProbes starts the probes that are due: of open endpoints that the call would have asked before the chosen one, or of any if none is chosen; of
-// closed ones where those probes are allowed. k.mu is held.
+// startProbes starts the probes that are due: of open and of slow endpoints that the call might have asked in the place of the chosen one, or of any if none
+// is chosen; of others where those probes are allowed. k.mu is held.
 func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choice score.Choice, now time.Time) {
 	probes := &k.client.routing.probes
 	if probes.Off || k.probing {
@@ -168,8 +168,8 @@ func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choi
 		closed := v.Breaker == score.Closed
 		switch {
 		case v.Local || v.Against != "" || v.BlockedFor > 0 || v.Probing:
-		case closed && !probes.Cold && !probes.Idle || !closed && v.ProbeIn > 0:
-		case !closed && choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
+		case closed && !v.Slow && !probes.Cold && !probes.Idle || !closed && v.ProbeIn > 0:
+		case (v.Slow || !closed) && choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
 		default:
 			c := &k.field[g.from+i]
 			if c.health.ClaimProbe(now, probes) != score.NoProbe {

@@ -19,7 +19,8 @@ type State struct {
 	Median   time.Duration `json:"median"` // latency
 	P99      time.Duration `json:"p99"`
 	Hedge    time.Duration `json:"hedge"`    // how long to wait for content before a reserve is started
-	Failures float64       `json:"failures"` // share of attempts
+	Slow     bool          `json:"slow,omitempty"` // the latency is much longer than is usual
+	Failures float64       `json:"failures"`       // share of attempts
 	Headroom float64       `json:"headroom"` // share of the account's limits; 1 if unknown
 
 	Breaker     Position      `json:"breaker"`
@@ -38,7 +39,7 @@ func (h *Health) State(now time.Time, form Form) State {
 	median, high := h.latency(form).typical()
 	s := State{
 		Tier: h.prior.Tier, Local: h.prior.Local, Price: h.prior.Price,
-		Median: median, P99: high,
+		Median: median, P99: high, Slow: h.streamed.isSlow(),
 		Failures: h.tally.share(now, h.prior.Failure), Headroom: 1,
 		Breaker: h.breaker.position(now, h.lastOK), Consecutive: h.breaker.failures, LastOK: -1,
 		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
