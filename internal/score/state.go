@@ -18,10 +18,10 @@ type State struct {
 	Price    float64       `json:"price"`
 	Median   time.Duration `json:"median"` // latency
 	P99      time.Duration `json:"p99"`
-	Hedge    time.Duration `json:"hedge"`    // how long to wait for content before a reserve is started
+	Hedge    time.Duration `json:"hedge"`          // how long to wait for content before a reserve is started
 	Slow     bool          `json:"slow,omitempty"` // the latency is much longer than is usual
 	Failures float64       `json:"failures"`       // share of attempts
-	Headroom float64       `json:"headroom"` // share of the account's limits; 1 if unknown
+	Headroom float64       `json:"headroom"`       // share of the account's limits; 1 if unknown
 
 	Breaker     Position      `json:"breaker"`
 	Consecutive int           `json:"consecutive,omitempty"` // failures in a row
