@@ -174,7 +174,8 @@ func (m *mirror) considered(ctx context.Context, k *call) (candidate, bool) {
 	if m.byCountry && !k.client.byCountry {
 		f.country, _ = k.client.locator.country(ctx)
 	}
-	at, against := f.consider(m.endpoint)
+	var at candidate
+	against := f.consider(m.endpoint, &at)
 	return at, against == ""
 }
 

@@ -76,12 +76,12 @@ func (f *filter) allowed(list []candidate) ([]candidate, []Skip) {
 	}
 	var skipped []Skip
 	for _, e := range f.endpoints {
-		c, why := f.consider(e)
-		if why != "" {
+		list = append(list, candidate{})
+		last := len(list) - 1
+		if why := f.consider(e, &list[last]); why != "" {
 			skipped = append(skipped, Skip{Endpoint: e.Name, Why: why})
-			continue
+			list = list[:last]
 		}
-		list = append(list, c)
 	}
 	return list, skipped
 }
@@ -95,7 +95,8 @@ func (f *filter) incapable() *Error {
 			}
 			able := *f
 			able.needs = nil
-			if c, against := able.consider(e); against == "" {
+			var c candidate
+			if able.consider(e, &c) == "" {
 				return &Error{
 					Kind: KindUnsupported, Field: n.field, Endpoint: e.Name, Provider: e.dialect.Name, Model: c.model, Phase: PhaseBeforeSend,
 					Message: fmt.Sprintf("its models lack %s (lacks)", n.feature),
@@ -106,39 +107,39 @@ func (f *filter) incapable() *Error {
 	return nil
 }
 
-// consider applies the hard filters to one endpoint: a candidate, or the reason against it.
-func (f *filter) consider(e *endpoint) (c candidate, against string) {
+// consider applies the hard filters to one endpoint: it makes it a candidate in c, which is empty, or returns the reason against it.
+func (f *filter) consider(e *endpoint, c *candidate) (against string) {
 	for _, regions := range f.residency {
 		if against = e.outside(regions); against != "" {
-			return c, against
+			return against
 		}
 	}
-	c = candidate{endpoint: e, rank: rankOpen, why: e.where}
+	c.endpoint, c.rank, c.why = e, rankOpen, e.where
 	switch {
 	case f.country == "" && e.Name == f.fallback:
 		c.rank, c.why = rankNamed, "fallback for an unknown country; "+c.why
 	case f.country == "" && (len(e.Countries) > 0 || len(e.ExceptCountries) > 0):
-		return c, "serves certain countries only, and the client's is unknown"
+		return "serves certain countries only, and the client's is unknown"
 	case slices.Contains(e.ExceptCountries, f.country):
-		return c, "does not serve " + f.country
+		return "does not serve " + f.country
 	case slices.Contains(e.Countries, f.country):
 		c.rank, c.why = rankNamed, "names "+f.country+"; "+c.why
 	case len(e.Countries) > 0:
-		return c, "serves " + strings.Join(e.Countries, ", ") + ", not " + f.country
+		return "serves " + strings.Join(e.Countries, ", ") + ", not " + f.country
 	case len(e.ExceptCountries) > 0:
 		c.why = "serves every country but " + strings.Join(e.ExceptCountries, ", ") + "; " + c.why
 	}
 	model, ok := e.model(f.model)
 	if !ok {
-		return c, "does not map the model " + cmp.Or(f.model, defaultModel)
+		return "does not map the model " + cmp.Or(f.model, defaultModel)
 	}
 	for _, n := range f.needs {
 		if slices.Contains(e.Lacks, n.feature) {
-			return c, fmt.Sprintf("its models lack %s, which %s needs (lacks)", n.feature, n.field)
+			return fmt.Sprintf("its models lack %s, which %s needs (lacks)", n.feature, n.field)
 		}
 	}
 	c.model, c.health = model, e.health.of(f.country)
-	return c, ""
+	return ""
 }
 
 // outside says that the endpoint processes data where it must not be, if it does. No regions mean any; a region that the endpoint does not
