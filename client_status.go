@@ -42,6 +42,8 @@ type EndpointStatus struct {
 	// Running is how many attempts are under way, and Queued how many wait for a slot of a Local endpoint.
 	Running int `json:"running"`
 	Queued  int `json:"queued,omitempty"`
+	// Next is set at the endpoint that is asked first now, by a call that may go to any of them.
+	Next bool `json:"next,omitempty"`
 	// Why says all that in words: what speaks for the endpoint, or why it is not asked now.
 	Why string `json:"why"`
 
@@ -122,14 +124,18 @@ func (c *Client) Status() Status {
 		v := &view.Candidates[i]
 		v.Name, v.State = e.Name, e.health.all.State(s.At, score.Streamed)
 		for _, b := range e.blocks.status(s.At) { // of one that has several keys or models, others may be free
-			if b.Kind == KindRateLimit {
+			switch {
+			case b.Kind == KindRateLimit:
 				v.BlockedFor = b.Until.Sub(s.At)
+			case b.Model == "":
+				v.Against = keyBlock{b.Kind, b.Until}.why(s.At)
 			}
 		}
 	}
 	choice := score.Choose(view)
 	for i, e := range c.endpoints {
 		s.Endpoints = append(s.Endpoints, e.status(s.At, view.Candidates[i].State, view.Why(choice, i)))
+		s.Endpoints[i].Next = i == choice.Index
 	}
 	return s
 }

@@ -58,6 +58,29 @@ func TestStatus(t *testing.T) {
 	})
 }
 
+// An endpoint whose key was refused is not the next, however good its score is.
+func TestStatusNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		defer h.close()
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{Error: holdfasttest.BadKey})
+		h.endpoint("b", speakerOf("chat"), holdfasttest.Reply{Text: "Because of Rayleigh scattering."})
+		h.conf.Endpoints[1].Tier = 1
+		client := h.open(t)
+		if s := client.Status(); !s.Endpoints[0].Next || s.Endpoints[1].Next {
+			t.Errorf("got %+v, want the lowest tier", s.Endpoints)
+		}
+		if _, err := client.Chat(t.Context(), &holdfast.ChatRequest{Messages: holdfast.Ask("Why?")}); err != nil {
+			t.Fatal(err)
+		}
+		s := client.Status()
+		if s.Endpoints[0].Next || !s.Endpoints[1].Next || s.Endpoints[0].Why != "its key was disabled: bad key; until the key changes" {
+			t.Errorf("got %+v: %s", s.Endpoints, s.Endpoints[0].Why)
+		}
+	})
+}
+
 // recently returns the last interval in which anything happened.
 func recently(e holdfast.EndpointStatus) (last holdfast.Interval) {
 	for _, i := range e.Recent {
