@@ -17,7 +17,7 @@
 // 99th percentile that of the reserves. A test does without that. It takes the same code, client and providers and all, through an hour of
 // fake time (testing/synctest, which only tests can have) in a minute or two:
 //
-//	go test -run FakeTime -v ./examples/availability -length 1h -plot /tmp/hour.svg
+//	go test -run FakeTime -v ./examples/availability -length 1h -plot hour.svg
 package main
 
 import (
