@@ -123,7 +123,7 @@ func (c *Client) Status() Status {
 	for i, e := range c.endpoints {
 		v := &view.Candidates[i]
 		v.Name, v.State = e.Name, e.health.all.State(s.At, score.Streamed)
-		for _, b := range e.blocks.status(s.At) { // of one that has several keys or models, others may be free
+		for _, b := range e.blocked(s.At) {
 			switch {
 			case b.Kind == KindRateLimit:
 				v.BlockedFor = b.Until.Sub(s.At)
@@ -140,12 +140,21 @@ func (c *Client) Status() Status {
 	return s
 }
 
+// blocked lists the blocks of the key that was used last. What is blocked of a key that was changed since is no concern any more.
+func (e *endpoint) blocked(now time.Time) []Block {
+	cred := e.credentials.Load()
+	if cred == nil {
+		return nil
+	}
+	return e.blocks.status(cred.id, now)
+}
+
 func (e *endpoint) status(now time.Time, state score.State, why string) EndpointStatus {
 	s := EndpointStatus{
 		Name: e.Name, Provider: e.Provider, Tier: e.Tier, Local: e.Local, Region: e.Region,
 		Countries: slices.Clone(e.Countries), ExceptCountries: slices.Clone(e.ExceptCountries),
 		Health: newHealth(now, state), Whole: newHealth(now, e.health.all.State(now, score.Whole)),
-		Blocks: e.blocks.status(now), Running: int(e.running.Load()), Why: why,
+		Blocks: e.blocked(now), Running: int(e.running.Load()), Why: why,
 	}
 	if e.slots != nil {
 		s.Queued = e.slots.Waiting()

@@ -98,18 +98,18 @@ func (b *keyBlocks) find(key, model string, now time.Time) (keyBlock, bool) {
 	return keyBlock{}, false
 }
 
-// status lists what is blocked now.
-func (b *keyBlocks) status(now time.Time) []Block {
+// status lists what is blocked now of a key.
+func (b *keyBlocks) status(key string, now time.Time) []Block {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []Block
 	for of, found := range b.list {
-		if found.until.IsZero() || now.Before(found.until) {
+		if of.key == key && (found.until.IsZero() || now.Before(found.until)) {
 			all = append(all, Block{Model: of.model, Kind: found.kind, Until: found.until})
 		}
 	}
 	for of, l := range b.limits {
-		if left := l.Left(now); left > 0 {
+		if left := l.Left(now); left > 0 && of.key == key {
 			all = append(all, Block{Model: of.model, Kind: KindRateLimit, Until: now.Add(left)})
 		}
 	}
