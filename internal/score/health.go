@@ -73,6 +73,7 @@ type Health struct {
 	lastOK   time.Time
 	last     time.Time // of what is known of the endpoint, good or bad
 	cold     bool      // nothing is, and no probe has asked
+	troubled bool      // an estimate of latency is kept from before it was late
 	brisk    int       // probes in a row that took no longer than is usual, of an endpoint that was slow
 }
 
@@ -95,7 +96,8 @@ func (h *Health) Content(now time.Time, form Form, after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answered(now)
-	if !h.breaker.open {
+	if h.troubled && !h.breaker.open {
+		h.troubled = false
 		h.streamed.forget()
 		h.whole.forget()
 	}
@@ -175,6 +177,7 @@ func (h *Health) failed(now time.Time) {
 }
 
 func (h *Health) late(now time.Time, form Form, waited time.Duration) {
+	h.troubled = true
 	h.streamed.keep()
 	h.whole.keep()
 	h.failed(now)

@@ -70,6 +70,11 @@ func (l *Latency) Learn(now time.Time, x time.Duration) {
 	value := logarithm(x)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.learn(now, value)
+}
+
+// learn takes in a logarithm. l.mu is held.
+func (l *Latency) learn(now time.Time, value float64) {
 	a := l.weight(now)
 	d := value - l.mean
 	l.mean += a * d

@@ -16,11 +16,12 @@ func (l *Latency) LearnAnswer(now time.Time, x time.Duration) {
 	if x < 0 {
 		return
 	}
+	value := logarithm(x)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.answers++
-	l.usual += max(slowWeight, 1/float64(l.answers)) * (logarithm(x) - l.usual)
-	l.mu.Unlock()
-	l.Learn(now, x)
+	l.usual += max(slowWeight, 1/float64(l.answers)) * (value - l.usual)
+	l.learn(now, value)
 }
 
 // isSlow reports whether answers take much longer lately than is usual.
