@@ -103,6 +103,12 @@ func (k *call) attempt(ctx, patience context.Context, x *exchange, wait time.Dur
 	if e := k.enterEndpoint(patience, x); e != nil {
 		return e
 	}
+	returned := false
+	defer func() {
+		if !returned { // an adapter or a transport panicked, and the caller may recover
+			x.leaveEndpoint()
+		}
+	}()
 	own := k.enter(ctx, x, max(0, wait))
 	var (
 		resp *http.Response
@@ -116,6 +122,7 @@ func (k *call) attempt(ctx, patience context.Context, x *exchange, wait time.Dur
 	}
 	failure := k.receive(own, x, resp, err)
 	k.leave(x, resp, failure)
+	returned = true
 	return failure
 }
 

@@ -57,10 +57,14 @@ func (k *call) choose(ctx context.Context, g group, holds []hold, s *score.Snaps
 		choice = score.Choose(*s)
 	}
 	k.startProbes(ctx, g, s, choice, now)
-	if i, _ := k.shortWait(g, holds, s, choice); i >= 0 {
+	if choice.Index < 0 {
 		return nil
 	}
-	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index]) {
+	c := &k.field[g.from+choice.Index]
+	if i, _ := k.shortWait(g, holds, s, choice); i >= 0 || !k.pay(c) {
+		if choice.Trial {
+			c.health.ProbeAbandoned(now)
+		}
 		return nil
 	}
 	return k.ask(g, *s, choice)
@@ -75,6 +79,9 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 	}
 	var wait time.Duration
 	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 {
+		if choice.Trial {
+			c.health.ProbeAbandoned(now)
+		}
 		h.pace, s.Candidates[choice.Index].BlockedFor = wait, wait
 		return false
 	}
@@ -98,6 +105,10 @@ func (k *call) pay(c *candidate) bool {
 
 // refund gives back what was taken for an attempt that was not made. k.mu is held.
 func (k *call) refund(c *candidate) {
+	if c.trial {
+		c.trial = false
+		c.health.ProbeAbandoned(time.Now())
+	}
 	if c.endpoint.Local {
 		return
 	}
