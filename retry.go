@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/pace"
-	"github.com/holdfast-ai/holdfast/internal/score"
 	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
@@ -228,76 +226,6 @@ func (k *call) unsendable(c *candidate, err error) *Error {
 	return nil
 }
 
-// exhausted is the error when no candidate is left.
-func (k *call) exhausted(ctx context.Context) error {
-	if e := contextError(ctx); e != nil {
-		return k.failed(e)
-	}
-	k.tellStates(ctx)
-	if k.last != nil {
-		return k.failed(k.last)
-	}
-	e := k.limited(ctx)
-	if e == nil {
-		e = k.refused
-	}
-	if e == nil {
-		e = k.unavailable(ctx)
-	}
-	if e == nil {
-		e = &Error{Kind: KindNoEndpoint, Phase: PhaseBeforeSend, Message: skippedInWords(k.trail.Skipped)}
-		if len(k.field) == 0 && slices.ContainsFunc(k.trail.Skipped, func(s Skip) bool { return strings.HasPrefix(s.Why, residencyWords) }) {
-			e.Field = residencyWords
-		}
-	}
-	return k.failed(e)
-}
-
-// unavailable is the error of a call that nobody was asked for, since those who may take it are ill or over their rate limits.
-func (k *call) unavailable(ctx context.Context) *Error {
-	holds, now := k.holds(ctx), time.Now()
-	var e *Error
-	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
-		s := k.view(g, holds, now)
-		for i := range s.Candidates {
-			v := &s.Candidates[i]
-			if v.Against != "" {
-				continue
-			}
-			if in := max(v.BlockedFor, v.ProbeIn, time.Second); e == nil || in < e.RetryAfter {
-				e = &Error{Kind: KindUnavailable, Phase: PhaseBeforeSend, RetryAfter: in}
-			}
-		}
-	}
-	if e != nil {
-		e.Message = skippedInWords(k.trail.Skipped)
-	}
-	return e
-}
-
-// limited is the error of a call that nobody was asked for, since a rate limit is in the way everywhere, or at all that can take the request.
-func (k *call) limited(ctx context.Context) *Error {
-	holds := k.holds(ctx)
-	first := -1
-	for i := range holds {
-		switch wait := holds[i].limited; {
-		case k.field[i].against != "":
-		case wait <= 0:
-			return nil
-		case first < 0 || wait < holds[first].limited:
-			first = i
-		}
-	}
-	if first < 0 {
-		return nil
-	}
-	c := &k.field[first]
-	return &Error{
-		Kind: KindRateLimit, Endpoint: c.endpoint.Name, Provider: c.endpoint.dialect.Name, Model: c.model, RetryAfter: holds[first].limited,
-		Phase: PhaseBeforeSend, Message: "an earlier call was told to wait",
-	}
-}
-
 // failed completes the error of the call.
 func (k *call) failed(e *Error) error {
 	k.settle()
@@ -343,15 +271,6 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 	}
 }
 
-// limitOf returns how long the endpoint's rate limit blocks it yet.
-func (k *call) limitOf(x *exchange) time.Duration {
-	now := time.Now()
-	if b, is := x.endpoint.blocks.find(x.credentials.id, x.target.Model, now); is && b.kind == KindRateLimit {
-		return b.until.Sub(now)
-	}
-	return 0
-}
-
 // consequence judges a failure, and waits for the reserves that run beside. It reports true if nobody else is to be asked: a reserve has the
 // answer, or the call has failed for good.
 func (k *call) consequence(x *exchange, e *Error) (r rule, over bool) {
@@ -378,32 +297,6 @@ func (k *call) judge(x *exchange, e *Error) rule {
 	return r
 }
 
-// goesOnAt draws the consequences of a failure for the rest of the call, and reports whether the same endpoint is asked again.
-func (k *call) goesOnAt(ctx context.Context, x *exchange, e *Error, r rule, repeats int, wait time.Duration) bool {
-	holds := k.holds(ctx)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.putBehind(x, e, r)
-	return k.mayRepeat(ctx, x, r, holds, repeats, wait) && (x.endpoint.Local || k.pay(x.candidate))
-}
-
-// putBehind notes what a failure means for the rest of the call. k.mu is held.
-func (k *call) putBehind(x *exchange, e *Error, r rule) {
-	c := x.candidate
-	switch {
-	case e.Kind == KindLost: // it only came second
-		c.tried = false
-	case r.verdict == otherModel:
-		k.dropModel(x)
-	case r.silent:
-		c.against, c.silent = describe(e), time.Now()
-	case r.verdict != repeat && !r.again:
-		c.against = describe(e)
-	case e.RetryAfter > 0:
-		c.resumes = time.Now().Add(e.RetryAfter)
-	}
-}
-
 // spent reports whether the call has made all its attempts. k.mu is held.
 func (k *call) spent() bool { return len(k.trail.Attempts) >= k.maxAttempts() }
 
@@ -411,65 +304,6 @@ func (k *call) isSpent() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.spent()
-}
-
-// maxWait bounds the wait before a repeat in place while another tier could be asked instead.
-const maxWait = 3 * time.Second
-
-// mayRepeat decides on a repeat in place: never of a silent endpoint; never while an equal endpoint is left; once before a
-// tier is left, if the wait is short; with more patience where the call has but one endpoint, until that counts as ill. k.mu is held.
-func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, holds []hold, repeats int, wait time.Duration) bool {
-	now := time.Now()
-	left := k.deadline.Sub(now)
-	if r.verdict != repeat || r.silent || k.spent() || ctx.Err() != nil {
-		return false
-	}
-	if !x.endpoint.Local && x.candidate.health.State(now, k.form()).Breaker == score.Open {
-		return false
-	}
-	others, equal := k.left(x, holds, now)
-	switch {
-	case equal:
-		return false
-	case others:
-		return repeats < 1 && wait <= maxWait && wait < left/4
-	}
-	return k.isAlone(x) && wait <= maxLastWait && wait < left
-}
-
-// left reports whether others can be asked, and whether one of them is as good as x. k.mu is held.
-func (k *call) left(x *exchange, holds []hold, now time.Time) (others, equal bool) {
-	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
-		s := k.view(g, holds, now)
-		s.Trials = false
-		if c := score.Choose(s); c.Index >= 0 {
-			others = true
-			equal = equal || k.field[g.from+c.Index].equals(x.candidate)
-		} else if s.Resort().Step == score.AskLocal && k.mayAskLocal() {
-			others = true
-		}
-	}
-	return others, equal
-}
-
-// isAlone reports whether the call has no other endpoint than x's. k.mu is held.
-func (k *call) isAlone(x *exchange) bool {
-	for i := range k.field {
-		if c := &k.field[i]; c.against == "" && c.endpoint != x.endpoint {
-			return false
-		}
-	}
-	return true
-}
-
-// dropModel gives up the candidates that would ask the same model of the same provider. k.mu is held.
-func (k *call) dropModel(x *exchange) {
-	for i := range k.field {
-		c := &k.field[i]
-		if c.against == "" && c.model == x.target.Model && c.endpoint.dialect.Name == x.endpoint.dialect.Name && c.how == x.candidate.how {
-			c.against = "the same model just failed in a way that only another can help"
-		}
-	}
 }
 
 // learn remembers what a failure says of the endpoint's key, and tells the operator what he must know.

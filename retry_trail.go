@@ -2,14 +2,11 @@ package holdfast
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/holdfast-ai/holdfast/internal/score"
 )
 
 // Trail tells how an answer or an error was come by. It holds no key, prompt or answer and can be logged or stored.
@@ -87,20 +84,6 @@ func describe(e *Error) string {
 	short := *e
 	short.Endpoint, short.RequestID = "", ""
 	return strings.TrimPrefix(short.Error(), "holdfast: ")
-}
-
-// tellStates adds to the Trail of a call that fails in which state each endpoint is that was not asked.
-func (k *call) tellStates(ctx context.Context) {
-	holds := k.holds(ctx)
-	now := time.Now()
-	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
-		s := k.view(g, holds, now)
-		for i := range s.Candidates {
-			if v := &s.Candidates[i]; !k.wasAsked(v.Name) {
-				k.passOver(v.Name, s.Why(score.Choice{Index: -1, Reserve: -1}, i))
-			}
-		}
-	}
 }
 
 func skippedInWords(skipped []Skip) string {
