@@ -125,6 +125,9 @@ func (c *Config) validate() (fallback string, faults []Fault) {
 	if c.Probes.By == ProbeOff && (c.Probes.Cold || c.Probes.Idle) {
 		fault("probes", "are off: neither cold nor idle can be set beside that")
 	}
+	if c.Probes.By == ProbeOff && (c.Retry.NoHedge || c.Retry.MaxAttempts == 1) {
+		fault("probes.by", "\"off\" needs reserves, beside which a call takes a probe's place: leave out retry.no_hedge, and retry.max_attempts of 1")
+	}
 	if c.Retry.NoPark && c.Retry.Park > 0 {
 		fault("retry.no_park", "and park contradict each other: give one")
 	}

@@ -73,6 +73,7 @@ func TestConfigFaults(t *testing.T) {
 		{"an unknown feature", endpoint(`,"lacks":["tools","smell"]`), "endpoints[0].lacks[1]"},
 		{"an unknown probe", `{"probes":{"by":"prayer"},"endpoints":[{"name":"a","provider":"ollama"}]}`, "probes.by"},
 		{"probes that are off and cold", `{"probes":{"by":"off","cold":true},"endpoints":[{"name":"a","provider":"ollama"}]}`, "probes"},
+		{"neither probes nor reserves", `{"probes":{"by":"off"},"retry":{"no_hedge":true},"endpoints":[{"name":"a","provider":"ollama"}]}`, "probes.by"},
 		{"negative patience", `{"retry":{"park":"-1s"},"endpoints":[{"name":"a","provider":"ollama"}]}`, "retry.park"},
 		{"patience and none", `{"retry":{"park":"1s","no_park":true},"endpoints":[{"name":"a","provider":"ollama"}]}`, "retry.no_park"},
 		{"not a header name", endpoint(`,"header":{"X Y":"z"}`), "endpoints[0].header"},

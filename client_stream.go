@@ -208,7 +208,7 @@ func (s *liveStream) commit(lead func() bool) *Error {
 				return &Error{Kind: errLost.kind, Phase: PhaseFirstEvent, Message: errLost.text}
 			}
 		}
-		if s.answer.visible || s.answer.IsDone() {
+		if leads && (s.answer.visible || s.answer.IsDone()) { // what goes on with an answer is visible from the start
 			return nil
 		}
 		if err := s.hold(s.answer.Events()); err != nil {

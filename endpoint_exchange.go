@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/recent"
 	"github.com/holdfast-ai/holdfast/internal/slots"
@@ -57,12 +58,30 @@ type credentials struct {
 	confidential []string
 }
 
+// keyPatience is how long a key's source may take, before another endpoint is asked.
+const keyPatience = 5 * time.Second
+
+// patiently asks a source of the caller's.
+func patiently(ctx context.Context, source KeySource) (Secret, error) {
+	if l, is := source.(literal); is {
+		return l.Secret(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	defer cancel()
+	return source.Secret(ctx)
+}
+
 // credentialsNow reads the key, which may have changed since the last call.
 func (e *endpoint) credentialsNow(ctx context.Context) (*credentials, error) {
 	var secret Secret
 	if e.keys != nil {
 		var err error
-		if secret, err = e.keys.Secret(ctx); err != nil {
+		if e.KeySource == nil {
+			secret, err = e.keys.Secret(ctx) // from the environment or a file
+		} else {
+			secret, err = patiently(ctx, e.KeySource)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -28,6 +28,7 @@ type candidate struct {
 	against string    // why it must not be asked any more
 	silent  time.Time // when that was for saying nothing: an answer since then, to a probe say, lifts it
 	resumes time.Time // when it asked to be asked again
+	pending bool      // it was chosen and not asked yet
 	paid    bool      // it is being asked out of the retry budget
 	trial   bool      // it is being asked in the place of a probe
 	waited  string    // what was waited for before it is asked

@@ -132,6 +132,9 @@ func (k *call) teach(x *exchange, e *Error) {
 	waited := now.Sub(x.run.begun)
 	trial := x.candidate.trial
 	x.candidate.trial = false
+	if trial {
+		defer k.client.routing.parking.Wake() // those that are parked must know when the next may be made
+	}
 	says := saysOf(e)
 	if says != saysNothing && says != saysGivenUp && x.run.lesson != lessonLate {
 		x.endpoint.recent.Failed(now, string(e.Kind), e.Status)

@@ -23,13 +23,13 @@ func newSlots(e *Endpoint) *slots.Slots {
 
 // enterEndpoint counts an attempt as under way. At a local endpoint it waits for a slot, in order of arrival, as long as the call can wait
 // and still be answered in time.
-func (k *call) enterEndpoint(ctx context.Context, x *exchange) *Error {
+func (k *call) enterEndpoint(ctx, patience context.Context, x *exchange) *Error {
 	e := x.endpoint
 	if e.slots != nil && !e.slots.TryTake() {
-		waiting, cancel := context.WithTimeout(ctx, x.candidate.room)
+		waiting, cancel := context.WithTimeout(patience, x.candidate.room)
 		defer cancel()
 		if e.slots.Take(waiting) != nil {
-			return k.noSlot(ctx, x, x.candidate.room)
+			return k.noSlot(ctx, patience, x)
 		}
 	}
 	x.run.inside = true
@@ -38,15 +38,20 @@ func (k *call) enterEndpoint(ctx context.Context, x *exchange) *Error {
 }
 
 // noSlot is the error of an attempt that got no slot.
-func (k *call) noSlot(ctx context.Context, x *exchange, waited time.Duration) *Error {
+func (k *call) noSlot(ctx, patience context.Context, x *exchange) *Error {
 	err := contextError(ctx)
-	if err == nil {
-		err = &Error{Kind: KindBusy, Message: fmt.Sprintf("none within %s (concurrency)", waited.Round(time.Millisecond))}
+	switch {
+	case err != nil:
+	case patience.Err() != nil: // another attempt has content; if that breaks off, this one may be made yet
+		err = &Error{Kind: errLost.kind, Message: errLost.text}
+	default:
+		err = &Error{Kind: KindBusy, Message: fmt.Sprintf("none within %s (concurrency)", x.candidate.room.Round(time.Millisecond))}
 	}
 	err.Endpoint, err.Provider, err.Model, err.Phase = x.endpoint.Name, x.endpoint.dialect.Name, x.target.Model, PhaseBeforeSend
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.last == nil {
+	k.begins(x.candidate)
+	if k.last == nil && err.Kind != KindLost {
 		k.last = err
 	}
 	return err

@@ -116,6 +116,10 @@ func (k *call) seeLimits(x *exchange, h http.Header) {
 	x.candidate.health.Headroom(now, left[:count]...)
 }
 
+// maxPace is the longest that a call is held back for what an answer's head said. Beyond, the provider is asked: a 429 of its own is more to be
+// believed.
+const maxPace = 10 * time.Second
+
 // spillAfter is how long a call waits in all, before it leaves a tier or asks the last resort, for an account that is about to have room again.
 const spillAfter = 250 * time.Millisecond
 

@@ -41,7 +41,7 @@ func (p ProbeBy) valid() bool { return p == "" || p == ProbeToken || p == ProbeF
 // one, which a breaker needs to close, follows by itself: the next call may be long in coming.
 func (c *Client) probe(ctx context.Context, at *candidate, country string) {
 	own := at.afresh()
-	started := c.inBackground(ctx, func(ctx context.Context) {
+	started := c.inBackground(untracedContext{ctx}, func(ctx context.Context) {
 		done := false
 		defer func() {
 			if !done { // an adapter or a transport panicked: what a probe finds is nobody's concern but the endpoint's

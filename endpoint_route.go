@@ -75,6 +75,23 @@ type hold struct {
 	pacer   *pace.Pacer
 }
 
+// blockNow returns the key that was used last, and whether it is blocked for a model. Only if it is, the key's source is asked whether it has another
+// by now.
+func (e *endpoint) blockNow(ctx context.Context, model string) (*credentials, keyBlock, bool) {
+	cred := e.credentials.Load()
+	if cred != nil {
+		if b, is := e.blocks.find(cred.id, model, time.Now()); !is || b.kind == KindRateLimit {
+			return cred, b, is
+		}
+	}
+	cred, err := e.credentialsNow(ctx)
+	if err != nil {
+		return nil, keyBlock{}, false
+	}
+	b, is := e.blocks.find(cred.id, model, time.Now())
+	return cred, b, is
+}
+
 // holds looks up what is known of the candidates' keys. It is called without k.mu: a KeySource may take its time.
 func (k *call) holds(ctx context.Context) []hold {
 	var list []hold
@@ -83,12 +100,11 @@ func (k *call) holds(ctx context.Context) []hold {
 		if !c.endpoint.blocks.any.Load() && !c.endpoint.pacers.any.Load() {
 			continue
 		}
-		cred, err := c.endpoint.credentialsNow(ctx)
-		if err != nil {
+		cred, b, is := c.endpoint.blockNow(ctx, c.model)
+		if cred == nil {
 			continue // encode reports it
 		}
 		now := time.Now()
-		b, is := c.endpoint.blocks.find(cred.id, c.model, now)
 		pacer := c.endpoint.pacers.find(cred.id, c.model)
 		if !is && pacer == nil {
 			continue
@@ -102,8 +118,9 @@ func (k *call) holds(ctx context.Context) []hold {
 		case is:
 			h.against = b.why(now)
 		default:
-			h.pacer = pacer
-			h.pace = pacer.Wait(now, k.cost)
+			if wait := pacer.Wait(now, k.cost); wait <= maxPace {
+				h.pacer, h.pace = pacer, wait
+			}
 		}
 	}
 	return list

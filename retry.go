@@ -29,6 +29,7 @@ type call struct {
 	refused *Error       // the first endpoint that cannot express the request
 	trail   Trail
 
+	pending int           // candidates that were chosen and are about to be asked
 	claims  int           // attempts at endpoints that are not local, made or about to be
 	taken   int           // of those, out of the retry budget
 	dry     bool          // nothing was left of it
@@ -183,6 +184,9 @@ func (k *call) run(ctx context.Context) error {
 	for {
 		next, ok := k.next(ctx)
 		if !ok {
+			if k.takeOver() { // the last resort, which the guard asked meanwhile
+				return nil
+			}
 			return k.exhausted(ctx)
 		}
 		x, err := k.encode(ctx, next)
@@ -298,7 +302,7 @@ func (k *call) judge(x *exchange, e *Error) rule {
 }
 
 // spent reports whether the call has made all its attempts. k.mu is held.
-func (k *call) spent() bool { return len(k.trail.Attempts) >= k.maxAttempts() }
+func (k *call) spent() bool { return len(k.trail.Attempts)+k.pending >= k.maxAttempts() }
 
 func (k *call) isSpent() bool {
 	k.mu.Lock()

@@ -100,7 +100,7 @@ const first time.Duration = -1
 // attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answers: all of it was read, or
 // of a stream the first visible content. patience ends when the attempt is not needed any more before it began.
 func (k *call) attempt(ctx, patience context.Context, x *exchange, wait time.Duration) *Error {
-	if e := k.enterEndpoint(patience, x); e != nil {
+	if e := k.enterEndpoint(ctx, patience, x); e != nil {
 		return e
 	}
 	returned := false
@@ -142,6 +142,8 @@ func (k *call) enter(ctx context.Context, x *exchange, wait time.Duration) conte
 	x.sent.Store(false)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.begins(x.candidate)
+	k.localAsked = k.localAsked || x.endpoint.Local
 	inside := x.run.inside
 	timing := &timing{clock: clock{end: end, limits: limits, deadline: k.deadline}}
 	x.run = run{begun: time.Now(), end: end, clock: &timing.clock, body: &timing.body, entry: len(k.trail.Attempts), inside: inside}
@@ -168,6 +170,10 @@ func (k *call) sending(ctx context.Context, x *exchange) {
 	defer k.mu.Unlock()
 	x.run.begun = time.Now()
 	k.takePace(x)
+	if k.guardDue && !x.endpoint.Local {
+		k.guardDue = false
+		k.guard.Reset(0)
+	}
 	if x.untraced() {
 		x.run.clock.sent()
 	}

@@ -78,14 +78,14 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 		return true
 	}
 	var wait time.Duration
-	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 {
+	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 && wait <= maxPace {
 		if choice.Trial {
 			c.health.ProbeAbandoned(now)
 		}
 		h.pace, s.Candidates[choice.Index].BlockedFor = wait, wait
 		return false
 	}
-	c.paced = true
+	c.paced = wait == 0
 	return true
 }
 
@@ -103,8 +103,17 @@ func (k *call) pay(c *candidate) bool {
 	return true
 }
 
+// begins notes that a candidate that was chosen is asked now, or is not after all. k.mu is held.
+func (k *call) begins(c *candidate) {
+	if c.pending {
+		c.pending = false
+		k.pending--
+	}
+}
+
 // refund gives back what was taken for an attempt that was not made. k.mu is held.
 func (k *call) refund(c *candidate) {
+	k.begins(c)
 	if c.trial {
 		c.trial = false
 		c.health.ProbeAbandoned(time.Now())
@@ -123,15 +132,18 @@ func (k *call) refund(c *candidate) {
 // mayAskLocal reports whether the last resort may be asked. It is none of the attempts that are counted, unless there is to be no second
 // one at all. k.mu is held.
 func (k *call) mayAskLocal() bool {
+	if k.spent() && k.localAsked {
+		return false
+	}
 	return k.client.config.Retry.MaxAttempts != 1 || len(k.trail.Attempts) == 0
 }
 
-// worthParking reports whether an endpoint may become usable while the call waits: one that answered before, and not one that perhaps never
-// will. k.mu is held.
+// worthParking reports whether an endpoint may become usable while the call waits: one that answered before, or is being probed, and not one that
+// perhaps never will. k.mu is held.
 func (k *call) worthParking(s *score.Snapshot) bool {
 	for i := range s.Candidates {
 		c := &s.Candidates[i]
-		if c.Against == "" && (c.Breaker != score.Closed && c.LastOK >= 0 || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
+		if c.Against == "" && (c.Breaker != score.Closed && (c.LastOK >= 0 || c.Probing) || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
 			return true
 		}
 	}
@@ -141,7 +153,8 @@ func (k *call) worthParking(s *score.Snapshot) bool {
 // ask takes the candidate that was chosen. k.mu is held.
 func (k *call) ask(g group, s score.Snapshot, choice score.Choice) *candidate {
 	c := &k.field[g.from+choice.Index]
-	c.tried, c.hedge, c.trial = true, choice.Hedge, choice.Trial
+	c.tried, c.hedge, c.trial, c.pending = true, choice.Hedge, choice.Trial, true
+	k.pending++
 	c.choice = Choice{snapshot: s, choice: choice}
 	c.reason = k.whyNow(c)
 	return c

@@ -20,10 +20,10 @@ func (k *call) exhausted(ctx context.Context) error {
 	}
 	e := k.limited(ctx)
 	if e == nil {
-		e = k.refused
+		e = k.unavailable(ctx)
 	}
 	if e == nil {
-		e = k.unavailable(ctx)
+		e = k.refused
 	}
 	if e == nil {
 		e = &Error{Kind: KindNoEndpoint, Phase: PhaseBeforeSend, Message: skippedInWords(k.trail.Skipped)}

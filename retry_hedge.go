@@ -13,18 +13,20 @@ import (
 // race is the state of the attempts of a call that run at the same time. The first attempt, and all that follow failures, run on the
 // caller's goroutine; only a reserve, started when the first content is late, runs on one of its own, and the call waits for it.
 type race struct {
-	mu       sync.Mutex
-	moved    sync.Cond
-	running  []*exchange          // attempts under way
-	alone    [1]*exchange         // its memory while there is but one
-	leader   *exchange            // the attempt whose content came first, while there is one
-	ready    *exchange            // a reserve that answers, until the caller's goroutine takes it over
-	reserves int                  // goroutines that run reserves
-	stops    []context.CancelFunc // what they read keys with
-	guard    *time.Timer          // asks the last resort in time; nil if there is none
-	panicked any                  // what an adapter or a transport panicked with in one of them
-	over     bool                 // no attempt is needed any more
-	final    *Error               // the failure after which nobody else is asked; what already answers still may
+	mu         sync.Mutex
+	moved      sync.Cond
+	running    []*exchange          // attempts under way
+	alone      [1]*exchange         // its memory while there is but one
+	leader     *exchange            // the attempt whose content came first, while there is one
+	ready      *exchange            // a reserve that answers, until the caller's goroutine takes it over
+	reserves   int                  // goroutines that run reserves
+	stops      []context.CancelFunc // what they read keys with
+	guard      *time.Timer          // asks the last resort in time; nil if there is none
+	guardDue   bool                 // it is time, but nothing ran that it could be asked beside
+	localAsked bool                 // the last resort was asked
+	panicked   any                  // what an adapter or a transport panicked with in one of them
+	over       bool                 // no attempt is needed any more
+	final      *Error               // the failure after which nobody else is asked; what already answers still may
 }
 
 // latePoints is after how many hedge points an endpoint counts as failed: from then on a reserve may come from elsewhere than its own
@@ -147,6 +149,7 @@ func (k *call) startGuard(ctx context.Context) {
 	k.mu.Lock()
 	i := slices.IndexFunc(k.running, func(x *exchange) bool { return !x.endpoint.Local && k.mayHelp(x) })
 	if i < 0 {
+		k.guardDue = !k.over
 		k.mu.Unlock()
 		return
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
+	"github.com/holdfast-ai/holdfast/internal/score"
 	"github.com/holdfast-ai/holdfast/internal/seam"
 )
 
@@ -139,6 +141,10 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	by.finish()
 	k.mu.Lock()
 	k.used, k.last, k.final, k.leader, k.over, k.pauses = nil, e, nil, nil, false, 0
+	if k.guardDue = false; k.guard != nil {
+		s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
+		k.guard.Reset(s.Guard())
+	}
 	k.mu.Unlock()
 	err := k.run(ctx)
 	if err != nil {

@@ -20,7 +20,7 @@ func (k *call) next(ctx context.Context) (*candidate, bool) {
 	for {
 		var woken <-chan struct{}
 		c, r := k.seek(ctx)
-		if c == nil && r.Step == score.Park { // what happens between the look and the wait must not be missed
+		if c == nil && (r.Step == score.Park || r.Step == score.Wait) { // what happens between the look and the wait must not be missed
 			woken = k.client.routing.parking.Woken()
 			c, r = k.seek(ctx)
 		}
@@ -40,13 +40,33 @@ func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 		k.pauses++
 		return sleep(ctx, score.Pause(k.pauses-1, nil)) && k.again(r.Choice.Index, "again, as nobody else is left; ")
 	case score.Wait:
-		why := fmt.Sprintf("waited %s for its rate limit; ", r.For.Round(time.Millisecond))
-		k.waited += r.For
-		return r.For <= maxLastWait && sleep(ctx, r.For) && k.again(r.Choice.Index, why)
+		return k.waitForLimit(ctx, r, woken)
 	case score.Park:
 		return k.park(ctx, r, woken)
 	}
 	return false
+}
+
+// waitForLimit waits for a rate limit to pass, or for another endpoint to become usable meanwhile.
+func (k *call) waitForLimit(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
+	if r.For > maxLastWait {
+		return k.park(ctx, r, woken)
+	}
+	next := r.For
+	if r.Next > 0 {
+		next = min(next, r.Next)
+	}
+	begun := time.Now()
+	if !await(ctx, next, woken) {
+		return false
+	}
+	waited := time.Since(begun)
+	k.waited += waited
+	if waited < r.For {
+		return true // to look whether it was another that was waited for
+	}
+	why := fmt.Sprintf("waited %s for its rate limit; ", k.waited.Round(time.Millisecond))
+	return k.again(r.Choice.Index, why)
 }
 
 // again lets a candidate be asked once more.
@@ -74,7 +94,12 @@ func (k *call) park(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 	}
 	defer parking.Leave()
 	k.client.routing.probes.Started(now) // it still waits
-	t := time.NewTimer(min(left, r.Next))
+	return await(ctx, min(left, r.Next), woken)
+}
+
+// await waits so long, or until something happened that is worth a look. It reports false if the context ended first.
+func await(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-woken:

@@ -55,7 +55,7 @@ type Resort struct {
 	Step   Step          `json:"step"`
 	Choice Choice        `json:"choice"` // whom it asks, or waits for
 	For    time.Duration `json:"for"`    // how long it waits at most
-	Next   time.Duration `json:"next"`   // of Park: when to start the probe that is due then, or to choose anew; For if nothing is
+	Next   time.Duration `json:"next"`   // of Wait and Park: when to start the probe that is due then, or to choose anew; For if nothing is
 }
 
 // Resort decides what a request does when no attempt of it runs and [Choose] found nothing.
@@ -79,7 +79,8 @@ func (s Snapshot) Resort() Resort {
 		return Resort{Step: AskAgain, Choice: c}
 	}
 	if i, wait := s.limited(false); i >= 0 && wait < most {
-		return Resort{Step: Wait, Choice: s.at(i), For: wait}
+		next, _ := s.next()
+		return Resort{Step: Wait, Choice: s.at(i), For: wait, Next: min(next, wait)}
 	}
 	if next, ok := s.next(); ok && most > parkMargin {
 		most -= parkMargin

@@ -83,12 +83,12 @@ func TestResort(t *testing.T) {
 		"a long limit rather than nothing": {
 			10 * second,
 			[]Candidate{slept, sound(400, blockedFor(7999*ms)), sound(400, blockedFor(9*second))},
-			Resort{Wait, ask(1, 1200), 7999 * ms, 0},
+			Resort{Wait, ask(1, 1200), 7999 * ms, second},
 		},
 		"also of one that was tried": {
 			10 * second,
 			[]Candidate{sound(400, tried, blockedFor(5*second))},
-			Resort{Wait, ask(0, 1200), 5 * second, 0},
+			Resort{Wait, ask(0, 1200), 5 * second, 5 * second},
 		},
 		"one that leaves no time to answer": {
 			10 * second,
