@@ -57,7 +57,7 @@ func (k *call) waitForLimit(ctx context.Context, r score.Resort, woken <-chan st
 		next = min(next, r.Next)
 	}
 	begun := time.Now()
-	if !await(ctx, next, woken) {
+	if !waitOrWake(ctx, next, woken) {
 		return false
 	}
 	waited := time.Since(begun)
@@ -94,11 +94,11 @@ func (k *call) park(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 	}
 	defer parking.Leave()
 	k.client.routing.probes.Started(now) // it still waits
-	return await(ctx, min(left, r.Next), woken)
+	return waitOrWake(ctx, min(left, r.Next), woken)
 }
 
-// await waits so long, or until something happened that is worth a look. It reports false if the context ended first.
-func await(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
+// waitOrWake waits so long, or until something happened that is worth a look. It reports false if the context ended first.
+func waitOrWake(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
