@@ -110,7 +110,7 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	fallback, faults := config.validate()
 	config.Residency = slices.Clone(config.Residency)
-	c := &Client{config: config, routing: newRouting(&config), fallback: fallback, byCountry: fallback != "" || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
+	c := &Client{config: config, routing: newRouting(&config), fallback: fallback, byCountry: fallback != "" || config.HealthByCountry || config.byCountry(), locator: newLocator(config.GeoIP, config.Country)}
 	for i := range config.Endpoints {
 		e, faultsHere := newEndpoint(&c.config, i)
 		faults = append(faults, faultsHere...)

@@ -95,28 +95,31 @@ func (k *call) hadContent(x *exchange) {
 		return
 	}
 	x.run.lesson = lessonContent
-	now, h := time.Now(), x.candidate.health
+	now, h, wake := time.Now(), x.candidate.health, true
 	if x.candidate.trial {
 		x.candidate.trial = false
 		h.Probed(now, k.form(), x.run.ahead)
 	} else {
-		h.Content(now, k.form(), x.run.ahead)
+		wake = h.Content(now, k.form(), x.run.ahead)
 	}
 	x.endpoint.recent.Answered(now, x.run.ahead)
 	x.endpoint.blocks.answered(x.credentials.id, x.target.Model)
-	k.client.routing.parking.Wake()
+	if wake { // who waits may be helped; of an endpoint that is well they know
+		k.client.routing.parking.Wake()
+	}
 }
 
 // wasLate learns that no content came within three hedge points. k.mu is held.
 func (k *call) wasLate(x *exchange) {
-	if k.probing || x.run.lesson != lessonNone {
+	now := time.Now()
+	if k.probing || x.run.lesson != lessonNone || !x.candidate.health.IsLate(k.form(), now.Sub(x.run.begun)) {
 		return
 	}
 	x.run.lesson = lessonLate
-	now := time.Now()
 	if x.candidate.trial {
 		x.candidate.trial = false
 		x.candidate.health.ProbeFailed(now)
+		k.client.routing.parking.Wake()
 	} else {
 		x.candidate.health.Late(now, k.form(), now.Sub(x.run.begun))
 	}
@@ -156,11 +159,7 @@ func (k *call) teach(x *exchange, e *Error) {
 			h.Broke(now)
 		}
 	case says == saysGivenUp:
-		late := x.run.after > 0 && waited >= x.run.after // which may be less than what usually counts as late: see hedgeShare
-		if late {
-			h.Late(now, k.form(), waited)
-		}
-		if late || h.GivenUp(now, k.form(), waited) {
+		if h.GivenUp(now, k.form(), waited) {
 			x.endpoint.recent.Failed(now, string(KindStalled), 0)
 		}
 	case says == saysSilent:

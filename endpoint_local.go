@@ -71,7 +71,7 @@ func (x *exchange) leaveEndpoint() {
 
 // learnTimes learns how long a whole answer took, by which is known how long before the deadline the last resort must be asked.
 func (k *call) learnTimes(x *exchange) {
-	if k.probing {
+	if k.probing || k.events { // a reader takes its time
 		return
 	}
 	now := time.Now()

@@ -217,13 +217,13 @@ func (k *call) unsendable(c *candidate, err error) *Error {
 		e.Message = scrub.Clean(e.Message, maxMessage, nil, k.texts(nil))
 	}
 	e.Endpoint, e.Provider, e.Model, e.Phase = c.endpoint.Name, c.endpoint.dialect.Name, c.model, PhaseBeforeSend
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refund(c)
 	if e.Kind == KindInvalid && k.rescue == nil {
 		return e
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	c.against = describe(e)
-	k.refund(c)
 	if k.refused == nil {
 		k.refused = e
 	}

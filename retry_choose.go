@@ -53,7 +53,11 @@ func (k *call) choose(ctx context.Context, g group, holds []hold, s *score.Snaps
 		s.Candidates[choice.Index].Probing = true // another call came first
 		choice = score.Choose(*s)
 	}
-	for holds != nil && choice.Index >= 0 && !k.fits(g, holds, s, choice, now) {
+	for holds != nil && choice.Index >= 0 {
+		if i, _ := k.shortWait(g, holds, s, choice); i >= 0 || k.fits(g, holds, s, choice, now) {
+			break
+		}
+		s.Trials = false
 		choice = score.Choose(*s)
 	}
 	k.startProbes(ctx, g, s, choice, now)

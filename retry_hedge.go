@@ -64,6 +64,9 @@ func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 		x.run.overdue = true
 		k.wasLate(x)
 	}
+	if x.run.overdue && k.final != nil { // a reserve failed for good, and this one says nothing
+		x.run.end(errLost)
+	}
 	if !k.mayHelp(x) || x.run.helped || k.client.config.Retry.NoHedge {
 		k.putOff(x)
 		k.mu.Unlock()
@@ -127,13 +130,24 @@ func (k *call) local(g group, s *score.Snapshot) *candidate {
 	return k.askLocal(g, *s, r)
 }
 
-// putOff sets the timer to the moment from which x counts as failed, and a reserve may come from elsewhere. k.mu is held.
+// lookAgain is how often a reserve is looked for beside an attempt that counts as failed and still waits, while there is none.
+const lookAgain = time.Second
+
+// putOff sets the timer to the moment from which x counts as failed, and a reserve may come from elsewhere; behind that, to the next look for one. k.mu
+// is held.
 func (k *call) putOff(x *exchange) {
-	if !x.run.late && !x.run.over {
+	switch {
+	case x.run.over:
+	case !x.run.overdue:
 		x.run.late = true
 		x.run.hedge.Reset(latePoints*x.run.after - time.Since(x.run.begun))
+	case !k.over && k.leader == nil:
+		x.run.hedge.Reset(lookAgain)
 	}
 }
+
+// guardShare keeps the guard from coming at once where a call has less time than the last resort may need twice.
+const guardShare = 4
 
 // setGuard sets the timer by which the last resort is asked beside the others, if there is no content by then, while it still has the time
 // to answer.
@@ -142,7 +156,7 @@ func (k *call) setGuard(ctx context.Context) {
 		return
 	}
 	s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
-	k.guard = time.AfterFunc(s.Guard(), func() { k.startGuard(ctx) })
+	k.guard = time.AfterFunc(max(s.Guard(), s.Left/guardShare), func() { k.startGuard(ctx) })
 }
 
 func (k *call) startGuard(ctx context.Context) {

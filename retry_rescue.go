@@ -143,7 +143,7 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	k.used, k.last, k.final, k.leader, k.over, k.pauses = nil, e, nil, nil, false, 0
 	if k.guardDue = false; k.guard != nil {
 		s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
-		k.guard.Reset(s.Guard())
+		k.guard.Reset(max(s.Guard(), s.Left/guardShare))
 	}
 	k.mu.Unlock()
 	err := k.run(ctx)

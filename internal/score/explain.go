@@ -19,7 +19,7 @@ func (s Snapshot) Why(chosen Choice, i int) string {
 		return "waited for: " + c.limit()
 	case i == chosen.Index:
 		return c.merit()
-	case i == chosen.Reserve:
+	case i == chosen.Reserve && chosen.Index >= 0 && chosen.Index < len(s.Candidates):
 		return "the reserve of " + s.Candidates[chosen.Index].Name + ": " + c.merit()
 	}
 	isChosen := chosen.Index >= 0 && chosen.Index < len(s.Candidates)

@@ -91,10 +91,12 @@ func NewHealth(p Prior, now time.Time, random func() float64) *Health {
 	return h
 }
 
-// Content reports that the first content came so long after the request, or a whole answer. A negative time tells nothing of latency.
-func (h *Health) Content(now time.Time, form Form, after time.Duration) {
+// Content reports that the first content came so long after the request, or a whole answer. A negative time tells nothing of latency. It
+// reports whether that is news: whether the endpoint failed the last time.
+func (h *Health) Content(now time.Time, form Form, after time.Duration) (news bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	news = h.breaker.open || h.breaker.failures > 0
 	h.answered(now)
 	if h.troubled && !h.breaker.open {
 		h.troubled = false
@@ -102,6 +104,7 @@ func (h *Health) Content(now time.Time, form Form, after time.Duration) {
 		h.whole.forget()
 	}
 	h.latency(form).LearnAnswer(now, after)
+	return news
 }
 
 // Failed reports a failure before any content: DNS, TLS, refused, reset, 5xx, overloaded.
@@ -117,6 +120,13 @@ func (h *Health) Late(now time.Time, form Form, waited time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.late(now, form, waited)
+}
+
+// IsLate reports whether a wait for content is so long that it says something of the endpoint, whoever ended it and why.
+func (h *Health) IsLate(form Form, waited time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return waited >= h.latency(form).Late()
 }
 
 // GivenUp reports that an attempt was cancelled before any content, because another won or the deadline came. It counts as a failure

@@ -116,8 +116,10 @@ func (l *Latency) Quantile(z float64) time.Duration {
 	return l.quantile(z)
 }
 
-func (l *Latency) quantile(z float64) time.Duration {
-	seconds := math.Exp(l.mean + z*max(leastSigma, math.Sqrt(l.variance)))
+func (l *Latency) quantile(z float64) time.Duration { return quantile(l.mean, l.variance, z) }
+
+func quantile(mean, variance, z float64) time.Duration {
+	seconds := math.Exp(mean + z*max(leastSigma, math.Sqrt(variance)))
 	return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
 }
 
@@ -129,8 +131,12 @@ func (l *Latency) Hedge() time.Duration {
 
 // Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
 func (l *Latency) Late() time.Duration {
-	_, high := l.typical()
-	return min(high, mostLate)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calm != nil { // what was learned in a trouble makes nothing less late
+		return min(quantile(l.calm.mean, l.calm.variance, p99), mostLate)
+	}
+	return min(l.high, mostLate)
 }
 
 func logarithm(x time.Duration) float64 { return math.Log(min(max(x, shortest), longest).Seconds()) }

@@ -35,15 +35,17 @@ func (l *Latency) isSlow() bool {
 func (l *Latency) isUsual(x time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return logarithm(x) <= l.usual+math.Log(slowFrom)
+	return l.answers == 0 || logarithm(x) <= l.usual+math.Log(slowFrom)
 }
 
 // recover comes back to what is usual.
 func (l *Latency) recover() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mean = min(l.mean, l.usual)
-	l.settle()
+	if l.answers > 0 {
+		l.mean = min(l.mean, l.usual)
+		l.settle()
+	}
 }
 
 // keep keeps the estimate as it is before a trouble, and forget lets it go once that is over.

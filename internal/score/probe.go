@@ -82,7 +82,7 @@ func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 		}
 	case allowed.Cold && h.cold:
 		kind = ProbeCold
-	case h.streamed.isSlow() && (h.brisk > 0 && since(now, h.last) >= shortly || h.isIdle(now) && allowed.takeIdle()):
+	case h.isSlow() && (h.brisk > 0 && since(now, h.last) >= shortly || h.isIdle(now) && allowed.takeIdle()):
 		kind = ProbeSlow
 	case allowed.Idle && h.isIdle(now) && allowed.takeIdle():
 		kind = ProbeIdle
@@ -92,6 +92,8 @@ func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 	}
 	return kind
 }
+
+func (h *Health) isSlow() bool { return h.streamed.isSlow() || h.whole.isSlow() }
 
 func (h *Health) isIdle(now time.Time) bool {
 	return h.last.IsZero() || since(now, h.last) >= idleAfter
@@ -129,20 +131,20 @@ func (h *Health) Probed(now time.Time, form Form, after time.Duration) (closed b
 	}
 	h.latency(form).Learn(now, after)
 	if slow {
-		h.quickened(form, after)
+		h.quickened(after)
 	}
 	return closed
 }
 
 // quickened takes in how long a probe of a slow endpoint took. Two in a row that took no longer than is usual end the slowness.
-func (h *Health) quickened(form Form, after time.Duration) {
-	l := h.latency(form)
+func (h *Health) quickened(after time.Duration) {
 	switch h.brisk++; {
-	case after < 0 || !l.isUsual(after) || !l.isSlow():
+	case after < 0 || !h.streamed.isUsual(after) || !h.isSlow():
 		h.brisk = 0
 	case h.brisk >= closesAt:
 		h.brisk = 0
-		l.recover()
+		h.streamed.recover()
+		h.whole.recover()
 	}
 }
 

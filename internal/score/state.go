@@ -36,10 +36,11 @@ type State struct {
 func (h *Health) State(now time.Time, form Form) State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	median, high := h.latency(form).typical()
+	latency := h.latency(form)
+	median, high := latency.typical()
 	s := State{
 		Tier: h.prior.Tier, Local: h.prior.Local, Price: h.prior.Price,
-		Median: median, P99: high, Slow: h.streamed.isSlow(),
+		Median: median, P99: high, Slow: latency.isSlow(),
 		Failures: h.tally.share(now, h.prior.Failure), Headroom: 1,
 		Breaker: h.breaker.position(now, h.lastOK), Consecutive: h.breaker.failures, LastOK: -1,
 		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
