@@ -275,6 +275,8 @@ func (w *world) play(t *testing.T) (list []outcome, probes int) {
 		_ = c.Close()
 	}
 	p.network.Close()
+	p.mu.Lock() // net/http may still be dialing for a probe that is over
+	defer p.mu.Unlock()
 	for i := range p.sites {
 		probes += p.probes[i] + max(0, p.dials[i]-p.unsent[i])
 	}
