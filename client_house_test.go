@@ -49,7 +49,9 @@ func (h *house) open(t *testing.T) *holdfast.Client {
 
 // close ends everything, so that the bubble shows whatever was left behind.
 func (h *house) close() {
-	_ = h.client.Close()
+	if h.client != nil { // else New refused the configuration, and the test has said so
+		_ = h.client.Close()
+	}
 	for _, s := range h.servers {
 		s.Close()
 	}

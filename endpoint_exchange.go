@@ -35,6 +35,7 @@ type endpoint struct {
 	wrapped      bool // the round tripper is the caller's: it may write to what it is given
 
 	credentials atomic.Pointer[credentials]
+	keyless     atomic.Int64 // until when it rests, in ns since 1970, since its key did not come
 	blocks      keyBlocks
 	pacers      pacers
 	limits      Timeouts // with the defaults filled in
@@ -62,13 +63,25 @@ type credentials struct {
 const keyPatience = 5 * time.Second
 
 // patiently asks a source of the caller's.
-func patiently(ctx context.Context, source KeySource) (Secret, error) {
-	if l, is := source.(literal); is {
+func (e *endpoint) patiently(ctx context.Context) (Secret, error) {
+	if l, is := e.KeySource.(literal); is {
 		return l.Secret(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	bounded, cancel := context.WithTimeout(ctx, keyPatience)
 	defer cancel()
-	return source.Secret(ctx)
+	secret, err := e.KeySource.Secret(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		e.keyless.Store(time.Now().Add(keyRest).UnixNano())
+	}
+	return secret, err
+}
+
+// keyRest is how long an endpoint is left alone whose key did not come, so that not every call waits for it.
+const keyRest = 10 * time.Second
+
+func (e *endpoint) isKeyless() bool {
+	until := e.keyless.Load()
+	return until != 0 && time.Now().UnixNano() < until
 }
 
 // credentialsNow reads the key, which may have changed since the last call.
@@ -79,7 +92,7 @@ func (e *endpoint) credentialsNow(ctx context.Context) (*credentials, error) {
 		if e.KeySource == nil {
 			secret, err = e.keys.Secret(ctx) // from the environment or a file
 		} else {
-			secret, err = patiently(ctx, e.KeySource)
+			secret, err = e.patiently(ctx)
 		}
 		if err != nil {
 			return nil, err

@@ -149,7 +149,7 @@ func (k *call) teach(x *exchange, e *Error) {
 		} else {
 			h.Limited(now)
 		}
-	case trial && says != saysFailed && says != saysSilent:
+	case trial && says != saysFailed && says != saysSilent && (says != saysGivenUp || waited < x.run.after):
 		h.ProbeAbandoned(now)
 	case trial:
 		h.ProbeFailed(now)

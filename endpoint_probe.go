@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/score"
@@ -67,7 +68,8 @@ func (c *Client) followUp(ctx context.Context, h *score.Health) bool {
 }
 
 func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {
-	ctx, cancel := context.WithTimeoutCause(ctx, score.ProbeTimeout, errTotalTimeout)
+	patience := min(max(score.ProbeTimeout, at.health.State(time.Now(), score.Streamed).Usual), score.MostProbeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errTotalTimeout)
 	defer cancel()
 	k := &call{client: c, stream: true, probing: true, begun: time.Now(), request: &ChatRequest{Messages: Ask("Hi"), MaxOutputTokens: 1}}
 	k.trail.Country = country
@@ -135,12 +137,26 @@ func (k *call) attemptFree(ctx context.Context, x *exchange) *Error {
 	return e
 }
 
+// refusesList reports whether a provider answered that it gives no list of models, or not with this key: it is there, and who may not list its
+// models may well ask them.
+func refusesList(e *Error) bool {
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return !e.foreign
+	}
+	return false
+}
+
 // probed takes in what a probe found. A provider that refuses the request for what it says is there and able to judge it.
 func (k *call) probed(h *score.Health, x *exchange, e *Error) {
 	defer k.client.routing.parking.Wake() // also if it failed: who is parked must know when the next one is due
 	now := time.Now()
 	if e == nil {
 		h.Probed(now, score.Streamed, x.run.ahead)
+		return
+	}
+	if k.client.config.Probes.By == ProbeFree && refusesList(e) {
+		h.Probed(now, score.Streamed, -1)
 		return
 	}
 	r := k.judge(x, e)

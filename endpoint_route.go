@@ -97,6 +97,13 @@ func (k *call) holds(ctx context.Context) []hold {
 	var list []hold
 	for i := range k.field {
 		c := &k.field[i]
+		if c.endpoint.isKeyless() {
+			if list == nil {
+				list = make([]hold, len(k.field))
+			}
+			list[i].against = "its key did not come in time"
+			continue
+		}
 		if !c.endpoint.blocks.any.Load() && !c.endpoint.pacers.any.Load() {
 			continue
 		}

@@ -32,6 +32,7 @@ type run struct {
 	overdue bool // it is so late
 	helped  bool // a reserve runs in its place
 	over    bool
+	trial   bool // it takes the place of a probe
 	lost    bool // another attempt was the first to have content
 	lesson  lesson
 	mark    pace.Mark // what its account had taken of its limits when it was sent
@@ -100,6 +101,10 @@ const first time.Duration = -1
 // attempt sends the request, reads what comes, and records both in the Trail. nil means that the endpoint answers: all of it was read, or
 // of a stream the first visible content. patience ends when the attempt is not needed any more before it began.
 func (k *call) attempt(ctx, patience context.Context, x *exchange, wait time.Duration) *Error {
+	if wait > 0 && x.endpoint.slots != nil { // others may have the slot meanwhile
+		sleep(patience, wait)
+		wait = 0
+	}
 	if e := k.enterEndpoint(ctx, patience, x); e != nil {
 		return e
 	}

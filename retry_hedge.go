@@ -42,7 +42,10 @@ func (k *call) prepareHedge(ctx context.Context, x *exchange) {
 	if k.probing || x.run.hedge != nil {
 		return
 	}
-	x.run.after = cmp.Or(x.endpoint.limits.Hedge, min(x.candidate.hedge, max(time.Until(k.deadline)/hedgeShare, 1)))
+	x.run.after = min(x.candidate.hedge, max(time.Until(k.deadline)/hedgeShare, 1))
+	if x.run.trial = x.candidate.trial; !x.run.trial {
+		x.run.after = cmp.Or(x.endpoint.limits.Hedge, x.run.after)
+	}
 	wait := x.run.after
 	if k.client.config.Retry.NoHedge || len(k.field) == 1 { // nobody to help: only whether it is late is of interest
 		x.run.late = true
@@ -92,7 +95,7 @@ func (k *call) reserve(ctx context.Context, x *exchange) *candidate {
 	for g := k.nextGroup(0); g.from < len(k.field) && k.mayHelp(x); g = k.nextGroup(g.to) {
 		s := k.view(g, holds, now)
 		s.Trials = false
-		if !x.run.overdue {
+		if !x.run.overdue && !x.run.trial {
 			k.keepEqual(g, &s, x)
 		}
 		if c := k.choose(ctx, g, holds, &s, now); c != nil {
@@ -244,6 +247,7 @@ func (k *call) tryReserve(ctx, keys context.Context, c *candidate, why string) (
 		k.final = e // the attempt that is late may still answer
 	}
 	k.putBehind(x, e, r)
+	k.guardDue = k.guardDue || e.Kind == KindLost && c.endpoint.Local && k.guard != nil
 	x.release()
 	return nil, r.verdict != giveUp && r.verdict != stop
 }

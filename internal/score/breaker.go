@@ -15,10 +15,11 @@ const (
 	probeSpread  = 0.25                   // of a backoff, either way
 	soundAfter   = time.Minute            // for so long after it closed, a breaker that opens again keeps its backoff
 
-	// ProbeTimeout is how long a probe may take.
-	ProbeTimeout = 5 * time.Second
+	// ProbeTimeout is how long a probe may take, and MostProbeTimeout how long at an endpoint that takes long when it is well.
+	ProbeTimeout     = 5 * time.Second
+	MostProbeTimeout = 30 * time.Second
 	// lostAfter is when a probe whose outcome nobody reported is forgotten.
-	lostAfter = 2 * ProbeTimeout
+	lostAfter = 2 * MostProbeTimeout
 )
 
 // Position is what a breaker lets through, the most first.

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -92,11 +93,8 @@ func (s *Snapshot) trial(index int, again bool) Choice {
 			best, bests = i, at
 		}
 	}
-	choice := Choice{Index: index, Trial: true, Reserve: best, Hedge: s.Candidates[index].Hedge}
-	if best >= 0 { // a trial costs the user no more patience than the reserve would have
-		choice.Hedge = min(choice.Hedge, s.Candidates[best].Hedge)
-	}
-	return choice
+	// It is given the time that it took before its trouble: with less, one that is slower than its reserve would never come back.
+	return Choice{Index: index, Trial: true, Reserve: best, Hedge: cmp.Or(s.Candidates[index].Usual, s.Candidates[index].Hedge)}
 }
 
 // barred reports whether the endpoint cannot be chosen, whatever its breaker says.

@@ -20,6 +20,7 @@ func sound(median time.Duration, changes ...func(*Candidate)) Candidate {
 }
 
 func tier(n int) func(*Candidate)                 { return func(c *Candidate) { c.Tier = n } }
+func usually(d time.Duration) func(*Candidate)    { return func(c *Candidate) { c.Usual = d * ms } }
 func rank(n int) func(*Candidate)                 { return func(c *Candidate) { c.Rank = n } }
 func priced(x float64) func(*Candidate)           { return func(c *Candidate) { c.Price = x } }
 func left(x float64) func(*Candidate)             { return func(c *Candidate) { c.Headroom = x } }
@@ -100,9 +101,9 @@ func TestTrialsInThePlaceOfProbes(t *testing.T) {
 		candidates []Candidate
 		want       Choice
 	}{
-		"a first attempt, with a reserve":      {[]Candidate{sound(500), sound(900, open, due)}, Choice{1, 1500 * ms, true, 0}},
-		"its own hedge, if that is earlier":    {[]Candidate{sound(500), sound(400, open, due)}, Choice{1, 1200 * ms, true, 0}},
-		"of a lower tier":                      {[]Candidate{sound(500, tier(1)), sound(900, open, due)}, Choice{1, 1500 * ms, true, 0}},
+		"a first attempt, with a reserve":      {[]Candidate{sound(500), sound(900, open, due)}, Choice{1, 2700 * ms, true, 0}},
+		"by what it took before its trouble":   {[]Candidate{sound(500), sound(9000, open, due, usually(1000))}, Choice{1, second, true, 0}},
+		"of a lower tier":                      {[]Candidate{sound(500, tier(1)), sound(900, open, due)}, Choice{1, 2700 * ms, true, 0}},
 		"not of a higher one":                  {[]Candidate{sound(500), sound(900, open, due, tier(1))}, ask(0, 1500)},
 		"not of a higher rank":                 {[]Candidate{sound(500), sound(900, open, due, rank(1), tier(-1))}, ask(0, 1500)},
 		"not before it is due":                 {[]Candidate{sound(500), sound(900, open)}, ask(0, 1500)},

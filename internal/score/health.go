@@ -19,6 +19,7 @@ const DefaultFailure = 0.02
 const (
 	beginsOpen   = 0.5 // an endpoint expected to fail this often is probed before it is used
 	dearest      = 1e6
+	unheardOf    = 3 // times what is late, in sum: then even the impatient have waited long enough
 	headroomLife = 5 * time.Second
 )
 
@@ -71,10 +72,11 @@ type Health struct {
 	headroom float64
 	headAt   time.Time
 	lastOK   time.Time
-	last     time.Time // of what is known of the endpoint, good or bad
-	cold     bool      // nothing is, and no probe has asked
-	troubled bool      // an estimate of latency is kept from before it was late
-	brisk    int       // probes in a row that took no longer than is usual, of an endpoint that was slow
+	last     time.Time     // of what is known of the endpoint, good or bad
+	cold     bool          // nothing is, and no probe has asked
+	troubled bool          // an estimate of latency is kept from before it was late
+	unheard  time.Duration // how long attempts waited in vain, each too short to tell, since there was content
+	brisk    int           // probes in a row that took no longer than is usual, of an endpoint that was slow
 }
 
 // NewHealth returns the health of an endpoint of which only the prior is known. random returns numbers from 0 up to 1, and is called with
@@ -134,8 +136,11 @@ func (h *Health) IsLate(form Form, waited time.Duration) bool {
 func (h *Health) GivenUp(now time.Time, form Form, waited time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if waited < h.latency(form).Late() {
-		return false
+	late := h.latency(form).Late()
+	if waited < late {
+		if h.unheard += waited; h.unheard < unheardOf*late {
+			return false
+		}
 	}
 	h.late(now, form, waited)
 	return true
@@ -172,7 +177,7 @@ func (h *Health) Headroom(now time.Time, left ...float64) {
 func (h *Health) answered(now time.Time) {
 	h.tally.decay(now)
 	h.tally.ok++
-	h.breaker.failures = 0
+	h.breaker.failures, h.unheard = 0, 0
 	h.lastOK, h.last, h.cold = now, now, false
 }
 

@@ -190,7 +190,7 @@ func TestPriors(t *testing.T) {
 			t.Parallel()
 			s := NewHealth(c.prior, begin, nil).State(begin, Streamed)
 			want := State{
-				Tier: c.prior.Tier, Local: c.prior.Local, Price: c.price, Median: s.Median, P99: s.P99, Hedge: s.Hedge,
+				Tier: c.prior.Tier, Local: c.prior.Local, Price: c.price, Median: s.Median, P99: s.P99, Hedge: s.Hedge, Usual: s.Hedge,
 				Failures: c.failures, Headroom: 1, Breaker: c.breaker, LastOK: -1,
 			}
 			if s != want {
@@ -269,5 +269,28 @@ func BenchmarkState(b *testing.B) {
 		for i, h := range all {
 			candidates[i].State = h.State(now, Streamed)
 		}
+	}
+}
+
+// Waits in vain add up, also those of callers who have little time; content ends the sum.
+func TestUnheard(t *testing.T) {
+	t.Parallel()
+	h := NewHealth(Prior{}, begin, always(0.5))
+	late := h.streamed.Late()
+	counted := 0
+	for range 12 {
+		if h.GivenUp(begin, Streamed, late/2) {
+			counted++
+		}
+	}
+	if s := h.State(begin, Streamed); counted < 3 || s.Breaker != Open {
+		t.Errorf("got %d of 12 waits counted, and %+v", counted, s)
+	}
+	h = NewHealth(Prior{}, begin, always(0.5))
+	for range 12 {
+		if h.GivenUp(begin, Streamed, late/2) {
+			t.Error("got a wait counted of an endpoint that answers others")
+		}
+		h.Content(begin, Streamed, second)
 	}
 }

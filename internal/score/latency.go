@@ -129,6 +129,16 @@ func (l *Latency) Hedge() time.Duration {
 	return max(leastHedge, scaled(high, hedgeAt))
 }
 
+// untroubled returns the 99th percentile, by the estimate from before a trouble if there is one.
+func (l *Latency) untroubled() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calm != nil {
+		return quantile(l.calm.mean, l.calm.variance, p99)
+	}
+	return l.high
+}
+
 // Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
 func (l *Latency) Late() time.Duration {
 	l.mu.Lock()

@@ -29,7 +29,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	if got != 1 || !l.state().Probing {
 		t.Errorf("got %d probes, and %+v", got, l.state())
 	}
-	if l.after(10*second - 1).claims() {
+	if l.after(lostAfter - 1).claims() {
 		t.Error("got a second probe beside the first")
 	}
 	if !l.after(1).claims() {

@@ -19,6 +19,7 @@ type State struct {
 	Median   time.Duration `json:"median"` // latency
 	P99      time.Duration `json:"p99"`
 	Hedge    time.Duration `json:"hedge"`          // how long to wait for content before a reserve is started
+	Usual    time.Duration `json:"usual"`          // Hedge, by what the endpoint took before a trouble
 	Slow     bool          `json:"slow,omitempty"` // the latency is much longer than is usual
 	Failures float64       `json:"failures"`       // share of attempts
 	Headroom float64       `json:"headroom"`       // share of the account's limits; 1 if unknown
@@ -46,6 +47,7 @@ func (h *Health) State(now time.Time, form Form) State {
 		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
 	}
 	s.Hedge = max(leastHedge, scaled(s.P99, hedgeAt))
+	s.Usual = max(leastHedge, scaled(h.latency(form).untroubled(), hedgeAt))
 	if !h.lastOK.IsZero() {
 		s.LastOK = since(now, h.lastOK)
 	}
