@@ -51,11 +51,11 @@ func (b *keyBlocks) limited(key, model string, wait time.Duration, now time.Time
 	if b.limits == nil {
 		b.limits = map[blocked]*score.Block{}
 	}
-	if len(b.limits) >= maxBlocks {
-		clear(b.limits)
-	}
 	l := b.limits[blocked{key, model}]
 	if l == nil {
+		if len(b.limits) >= maxBlocks {
+			clear(b.limits)
+		}
 		l = new(score.Block)
 		b.limits[blocked{key, model}] = l
 	}
@@ -92,6 +92,9 @@ func (b *keyBlocks) find(key, model string, now time.Time) (keyBlock, bool) {
 	if l := b.limits[blocked{key, model}]; l != nil {
 		if left := l.Left(now); left > 0 {
 			return keyBlock{KindRateLimit, now.Add(left)}, true
+		}
+		if l.Over(now) {
+			delete(b.limits, blocked{key, model})
 		}
 	}
 	b.any.Store(len(b.list)+len(b.limits) > 0)

@@ -120,6 +120,12 @@ func (k *call) seeLimits(x *exchange, h http.Header) {
 // believed.
 const maxPace = 10 * time.Second
 
+// waitsFor reports whether the call is held back for so long. One that has not the time, and has not waited yet, asks: the estimate may be too high, and
+// only the provider knows.
+func (k *call) waitsFor(wait time.Duration, now time.Time) bool {
+	return wait <= maxPace && (k.waited > 0 || wait == 0 || wait < k.deadline.Sub(now)-k.client.routing.genMean.Value())
+}
+
 // spillAfter is how long a call waits in all, before it leaves a tier or asks the last resort, for an account that is about to have room again.
 const spillAfter = 250 * time.Millisecond
 

@@ -75,13 +75,16 @@ type hold struct {
 	pacer   *pace.Pacer
 }
 
-// blockNow returns the key that was used last, and whether it is blocked for a model. Only if it is, the key's source is asked whether it has another
-// by now.
+// wait is how long the rate limit keeps the call away.
+func (h *hold) wait() time.Duration { return max(h.limited, h.pace) }
+
+// blockNow returns the key, and whether it is blocked for a model. The key's source is asked only if the key that was used last is blocked: it may
+// have another by now.
 func (e *endpoint) blockNow(ctx context.Context, model string) (*credentials, keyBlock, bool) {
 	cred := e.credentials.Load()
 	if cred != nil {
-		if b, is := e.blocks.find(cred.id, model, time.Now()); !is || b.kind == KindRateLimit {
-			return cred, b, is
+		if b, is := e.blocks.find(cred.id, model, time.Now()); !is {
+			return cred, b, false
 		}
 	}
 	cred, err := e.credentialsNow(ctx)
@@ -125,7 +128,7 @@ func (k *call) holds(ctx context.Context) []hold {
 		case is:
 			h.against = b.why(now)
 		default:
-			if wait := pacer.Wait(now, k.cost); wait <= maxPace {
+			if wait := pacer.Wait(now, k.cost); k.waitsFor(wait, now) {
 				h.pacer, h.pace = pacer, wait
 			}
 		}
@@ -136,7 +139,7 @@ func (k *call) holds(ctx context.Context) []hold {
 // group is the candidates of one way to go on, from one index of the field up to another.
 type group struct{ from, to int }
 
-// groups cuts the field into groups: one, unless an answer that broke off is to go on.
+// nextGroup returns the group that begins at an index of the field. There is one, unless an answer that broke off is to go on.
 func (k *call) nextGroup(from int) group {
 	to := from + 1
 	for to < len(k.field) && k.field[to].how == k.field[from].how {
@@ -164,7 +167,7 @@ func (k *call) view(g group, holds []hold, now time.Time) score.Snapshot {
 		}
 		v.BlockedFor = max(0, c.resumes.Sub(now))
 		if holds != nil {
-			v.BlockedFor = max(v.BlockedFor, holds[g.from+i].limited, holds[g.from+i].pace)
+			v.BlockedFor = max(v.BlockedFor, holds[g.from+i].wait())
 			if v.Against == "" {
 				v.Against = holds[g.from+i].against
 			}

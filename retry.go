@@ -36,9 +36,11 @@ type call struct {
 	cost    pace.Cost     // what it takes of its providers' limits, about
 	waited  time.Duration // for rate limits
 	pauses  int           // before somebody was asked again
-	parkEnd time.Time
-	probing bool   // this is a probe, or a mirror's copy: it teaches nothing as an attempt
-	talk    uint64 // what the conversation is known by; 0 if that is of no use
+	parked  time.Duration // for anybody to become usable
+	breaks  int           // how often its answer broke off
+	back    bool          // a better endpoint recovered while the call waited for the last resort
+	probing bool          // this is a probe, or a mirror's copy: it teaches nothing as an attempt
+	talk    uint64        // what the conversation is known by; 0 if that is of no use
 	outcome outcome
 
 	used   *exchange // that answers
@@ -258,7 +260,7 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 		if over {
 			return r
 		}
-		if r.verdict == strip && repeats == 0 && !k.isSpent() {
+		if r.verdict == strip && repeats == 0 && k.mayStrip(x) {
 			if stripped, e := k.stripped(ctx, x); e == nil {
 				x.release()
 				x = stripped
@@ -273,6 +275,13 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 		x.why = "again in place after " + string(err.Kind)
 		err = k.attempt(ctx, ctx, x, wait)
 	}
+}
+
+// mayStrip reports whether the request may be sent once more without returned thinking.
+func (k *call) mayStrip(x *exchange) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.spent() && (x.endpoint.Local || k.pay(x.candidate))
 }
 
 // consequence judges a failure, and waits for the reserves that run beside. It reports true if nobody else is to be asked: a reserve has the

@@ -13,6 +13,7 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
+	k.dry = false
 	var hope score.Resort
 	for g := k.nextGroup(0); g.from < len(k.field); g = k.nextGroup(g.to) {
 		s := k.view(g, holds, now)
@@ -28,7 +29,7 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 		switch {
 		case r.Step == score.AskLocal && k.mayAskLocal():
 			return k.askLocal(g, s, r), r
-		case r.Step == score.AskLocal || k.spent() || k.dry:
+		case r.Step == score.AskLocal || k.spent() || k.dry && r.Step == score.AskAgain:
 			continue
 		case r.Step == score.Park && !k.worthParking(&s):
 			continue
@@ -48,30 +49,51 @@ func (k *call) choose(ctx context.Context, g group, holds []hold, s *score.Snaps
 	if k.spent() {
 		return nil
 	}
-	choice := score.Choose(*s)
-	for choice.Trial && !k.field[g.from+choice.Index].health.ClaimTrial(now) {
-		s.Candidates[choice.Index].Probing = true // another call came first
-		choice = score.Choose(*s)
-	}
-	for holds != nil && choice.Index >= 0 {
-		if i, _ := k.shortWait(g, holds, s, choice); i >= 0 || k.fits(g, holds, s, choice, now) {
-			break
-		}
-		s.Trials = false
-		choice = score.Choose(*s)
+	choice, moment := k.settleOn(g, holds, s, now)
+	if moment {
+		return nil
 	}
 	k.startProbes(ctx, g, s, choice, now)
 	if choice.Index < 0 {
 		return nil
 	}
 	c := &k.field[g.from+choice.Index]
-	if i, _ := k.shortWait(g, holds, s, choice); i >= 0 || !k.pay(c) {
-		if choice.Trial {
-			c.health.ProbeAbandoned(now)
-		}
+	if !k.pay(c) {
+		k.abandon(c, choice, now)
 		return nil
 	}
 	return k.ask(g, *s, choice)
+}
+
+// settleOn chooses until nothing is in the way of the choice: that another call came first, to a trial or to what was left of an account's limits. It
+// reports, with no choice, if an endpoint better than the chosen one lacks but a moment. k.mu is held.
+func (k *call) settleOn(g group, holds []hold, s *score.Snapshot, now time.Time) (choice score.Choice, moment bool) {
+	for {
+		choice = score.Choose(*s)
+		if i, _ := k.shortWait(g, holds, s, choice); i >= 0 {
+			return choice, true
+		}
+		if choice.Index < 0 {
+			return choice, false
+		}
+		c := &k.field[g.from+choice.Index]
+		switch {
+		case choice.Trial && !c.health.ClaimTrial(now):
+			s.Candidates[choice.Index].Probing = true
+		case holds == nil || k.fits(g, holds, s, choice, now):
+			return choice, false
+		default:
+			k.abandon(c, choice, now)
+		}
+	}
+}
+
+// abandon gives up the trial that was claimed, if the choice is one. k.mu is held.
+func (k *call) abandon(c *candidate, choice score.Choice, now time.Time) {
+	if choice.Trial {
+		c.health.ProbeAbandoned(now)
+		k.client.routing.parking.Wake()
+	}
 }
 
 // fits takes what the call costs from the mirror of the account's limits. It reports false, and how long that takes to be otherwise, if there is no
@@ -82,10 +104,7 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 		return true
 	}
 	var wait time.Duration
-	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 && wait <= maxPace {
-		if choice.Trial {
-			c.health.ProbeAbandoned(now)
-		}
+	if c.mark, wait = h.pacer.Take(now, k.cost); wait > 0 && k.waitsFor(wait, now) {
 		h.pace, s.Candidates[choice.Index].BlockedFor = wait, wait
 		return false
 	}
@@ -121,6 +140,7 @@ func (k *call) refund(c *candidate) {
 	if c.trial {
 		c.trial = false
 		c.health.ProbeAbandoned(time.Now())
+		k.client.routing.parking.Wake()
 	}
 	if c.endpoint.Local {
 		return

@@ -52,6 +52,7 @@ type clock struct {
 	step   step
 	limit  time.Duration // of this step; 0 means none
 	waited time.Duration // so far in this step
+	total  time.Duration // in all steps
 	since  time.Time     // when the wait under way began; zero if nobody waits
 	timer  *time.Timer
 	rings  time.Time // when the timer fires; zero if it is not set
@@ -166,7 +167,8 @@ func (c *clock) start() {
 
 func (c *clock) pause() {
 	if !c.since.IsZero() {
-		c.waited += time.Since(c.since)
+		waited := time.Since(c.since)
+		c.waited, c.total = c.waited+waited, c.total+waited
 		c.since = time.Time{}
 	}
 }
@@ -198,6 +200,13 @@ func (c *clock) late() *clockError {
 		return &clockError{KindStalled, fmt.Sprintf("no content within %s of the request", c.limit)}
 	}
 	return &clockError{KindStalled, fmt.Sprintf("no further content for %s", c.limit)}
+}
+
+// took returns how long the provider was waited for, from when the request was sent. What a reader took is not in it.
+func (c *clock) took() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
 }
 
 // stop ends all measuring.

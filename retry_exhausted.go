@@ -61,11 +61,11 @@ func (k *call) limited(ctx context.Context) *Error {
 	holds := k.holds(ctx)
 	first := -1
 	for i := range holds {
-		switch wait := holds[i].limited; {
+		switch wait := holds[i].wait(); {
 		case k.field[i].against != "":
 		case wait <= 0:
 			return nil
-		case first < 0 || wait < holds[first].limited:
+		case first < 0 || wait < holds[first].wait():
 			first = i
 		}
 	}
@@ -74,8 +74,8 @@ func (k *call) limited(ctx context.Context) *Error {
 	}
 	c := &k.field[first]
 	return &Error{
-		Kind: KindRateLimit, Endpoint: c.endpoint.Name, Provider: c.endpoint.dialect.Name, Model: c.model, RetryAfter: holds[first].limited,
-		Phase: PhaseBeforeSend, Message: "an earlier call was told to wait",
+		Kind: KindRateLimit, Endpoint: c.endpoint.Name, Provider: c.endpoint.dialect.Name, Model: c.model, RetryAfter: holds[first].wait(),
+		Phase: PhaseBeforeSend, Message: "nothing is left for now, as earlier answers said",
 	}
 }
 

@@ -102,7 +102,7 @@ func (k *call) goOn(ctx context.Context, e *Error) error {
 	e = k.broken(e)
 	r := k.judge(k.used, e)
 	k.learn(k.used, e, r)
-	if r.verdict == giveUp || r.verdict == stop || e.Kind == KindAnswerTooLarge || k.isSpent() {
+	if r.verdict == giveUp || r.verdict == stop || e.Kind == KindAnswerTooLarge || k.isSpent() && !k.hasResort() {
 		return k.failed(e)
 	}
 	k.rescue = newRescue(k.used, k.request, k.rescue)
@@ -135,17 +135,29 @@ func (k *call) resume(ctx context.Context) bool {
 	return k.climb(ctx, nil) == nil
 }
 
+// hasResort reports whether a local endpoint may be asked beyond the attempts that are counted.
+func (k *call) hasResort() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mayAskLocal() && slices.ContainsFunc(k.field, func(c candidate) bool { return c.endpoint.Local })
+}
+
 // climb runs the attempts that are queued to go on with the answer in k.used.
 func (k *call) climb(ctx context.Context, e *Error) error {
 	by := k.used
 	by.finish()
 	k.mu.Lock()
-	k.used, k.last, k.final, k.leader, k.over, k.pauses = nil, e, nil, nil, false, 0
+	k.used, k.last, k.final, k.leader, k.over = nil, e, nil, nil, false
+	k.pauses, k.parked, k.waited = 0, 0, 0
 	if k.guardDue = false; k.guard != nil {
 		s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
 		k.guard.Reset(max(s.Guard(), s.Left/guardShare))
 	}
+	again := !slices.ContainsFunc(k.field, func(c candidate) bool { return !c.failed })
 	k.mu.Unlock()
+	if k.breaks++; again && k.breaks > 1 { // and nobody else is there: not at once, time after time
+		sleep(ctx, score.Pause(k.breaks-2, nil))
+	}
 	err := k.run(ctx)
 	if err != nil {
 		k.used = by
@@ -224,6 +236,9 @@ func (k *call) candidatesAfter(e *Error, r rule) []candidate {
 		c := &all[i]
 		n := failures(c)
 		c.failed = n > 0 || c.endpoint == by.endpoint
+		if i := slices.IndexFunc(k.field, func(old candidate) bool { return old.endpoint == c.endpoint }); i >= 0 {
+			c.resumes = k.field[i].resumes
+		}
 		if n >= maxFailures {
 			c.rank += rankWorn
 		}

@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -79,22 +80,17 @@ func (k *call) again(i int, why string) bool {
 
 // park waits until any endpoint becomes usable, or a probe is due.
 func (k *call) park(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
-	now := time.Now()
-	if k.parkEnd.IsZero() {
-		most := k.client.config.Retry.Park
-		if most == 0 {
-			most = defaultPark
-		}
-		k.parkEnd = now.Add(most)
-	}
-	left := min(k.parkEnd.Sub(now), r.For)
+	begun := time.Now()
+	left := min(cmp.Or(k.client.config.Retry.Park, defaultPark)-k.parked, r.For)
 	parking := &k.client.routing.parking
 	if k.client.config.Retry.NoPark || left <= 0 || !parking.Enter() {
 		return false
 	}
 	defer parking.Leave()
-	k.client.routing.probes.Started(now) // it still waits
-	return waitOrWake(ctx, min(left, r.Next), woken)
+	k.client.routing.probes.Waiting(begun)
+	woke := waitOrWake(ctx, min(left, r.Next), woken)
+	k.parked += time.Since(begun)
+	return woke
 }
 
 // waitOrWake waits so long, or until something happened that is worth a look. It reports false if the context ended first.

@@ -35,6 +35,11 @@ func (b *Block) Limited(now time.Time, retryAfter time.Duration, random func() f
 // Answered takes in that a request was answered: the next block of unknown length is a short one again.
 func (b *Block) Answered() { b.step = 0 }
 
+// Over reports whether the block has passed for so long that nothing is left to be remembered of it.
+func (b *Block) Over(now time.Time) bool {
+	return b.Left(now) == 0 && (b.step == 0 || since(now, b.until) > mostStep)
+}
+
 // Left returns how long the block lasts yet.
 func (b *Block) Left(now time.Time) time.Duration {
 	return until(now, b.until, scaled(mostBlock, 1+blockSpread))

@@ -36,7 +36,14 @@ type Probes struct {
 	requests int       // since the last idle probe
 }
 
-// Started reports that a request of the user's started, or that one still waits for an endpoint.
+// Waiting reports that a request waits for an endpoint: probes go on.
+func (p *Probes) Waiting(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.started = now
+}
+
+// Started reports that a request of the user's started.
 func (p *Probes) Started(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

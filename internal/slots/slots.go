@@ -28,34 +28,57 @@ func (s *Slots) TryTake() bool {
 	return true
 }
 
-// Take takes a slot, waiting for one until ctx ends; then it returns the context's error and has taken none.
-func (s *Slots) Take(ctx context.Context) error {
-	s.mu.Lock()
-	if err := ctx.Err(); err != nil {
-		s.mu.Unlock()
-		return err
-	}
-	if s.free > 0 && len(s.waiting) == 0 {
-		s.free--
-		s.mu.Unlock()
-		return nil
-	}
-	turn := make(chan struct{})
-	s.waiting = append(s.waiting, turn)
-	s.mu.Unlock()
-	select {
-	case <-turn:
-		return nil
-	case <-ctx.Done():
-	}
+// Ticket is a place in the line for a slot. It must be used up: by its turn, or by Leave.
+type Ticket struct {
+	slots *Slots
+	turn  chan struct{}
+}
+
+// Join takes a place at the end of the line. If a slot is free, its turn is at once.
+func (s *Slots) Join() Ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.waiting, turn); i >= 0 {
+	t := Ticket{s, make(chan struct{})}
+	if s.free > 0 && len(s.waiting) == 0 {
+		s.free--
+		close(t.turn)
+	} else {
+		s.waiting = append(s.waiting, t.turn)
+	}
+	return t
+}
+
+// Turn returns a channel that is closed when the slot is taken.
+func (t Ticket) Turn() <-chan struct{} { return t.turn }
+
+// Leave leaves the line, and gives the slot back if the turn came at the same moment.
+func (t Ticket) Leave() {
+	s := t.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waiting, t.turn); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
-	} else { // its turn came at the same moment
+	} else {
 		s.give()
 	}
-	return ctx.Err()
+}
+
+// Take takes a slot, waiting for one until ctx ends; then it returns the context's error and has taken none.
+func (s *Slots) Take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.TryTake() {
+		return nil
+	}
+	t := s.Join()
+	select {
+	case <-t.Turn():
+		return nil
+	case <-ctx.Done():
+		t.Leave()
+		return ctx.Err()
+	}
 }
 
 // Give gives a slot back: to whoever waits longest, if anybody does.
