@@ -28,8 +28,7 @@ type run struct {
 
 	hedge   *time.Timer // starts a reserve if the first content is late, and tells when it is so late that the endpoint counts as failed
 	after   time.Duration
-	late    bool // the second of these is what the timer is set to
-	overdue bool // it is so late
+	overdue bool // it is so late that it counts as failed
 	helped  bool // a reserve runs in its place
 	over    bool
 	trial   bool // it takes the place of a probe

@@ -47,8 +47,7 @@ func (k *call) prepareHedge(ctx context.Context, x *exchange) {
 		x.run.after = cmp.Or(x.endpoint.limits.Hedge, x.run.after)
 	}
 	wait := x.run.after
-	if k.client.config.Retry.NoHedge || len(k.field) == 1 { // nobody to help: only whether it is late is of interest
-		x.run.late = true
+	if k.client.config.Retry.NoHedge || len(k.field) == 1 { // nobody to help: only whether it counts as failed is of interest
 		wait *= latePoints
 	}
 	entry := x.run.entry
@@ -63,7 +62,7 @@ func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 		k.mu.Unlock()
 		return
 	}
-	if x.run.late {
+	if time.Since(x.run.begun) >= latePoints*x.run.after {
 		x.run.overdue = true
 		k.wasLate(x)
 	}
@@ -133,18 +132,21 @@ func (k *call) local(g group, s *score.Snapshot) *candidate {
 	return k.askLocal(g, *s, r)
 }
 
-// lookAgain is how often a reserve is looked for beside an attempt that counts as failed and still waits, while there is none.
+// lookAgain is how often a reserve is looked for beside an attempt that is late, while there is none.
 const lookAgain = time.Second
 
-// putOff sets the timer to the moment from which x counts as failed, and a reserve may come from elsewhere; behind that, to the next look for one. k.mu
-// is held.
+// putOff sets the timer to the next look for a reserve, and to the moment from which x counts as failed and one may come from elsewhere. k.mu is held.
 func (k *call) putOff(x *exchange) {
+	left := latePoints*x.run.after - time.Since(x.run.begun)
 	switch {
-	case x.run.over:
-	case !x.run.overdue:
-		x.run.late = true
-		x.run.hedge.Reset(latePoints*x.run.after - time.Since(x.run.begun))
-	case !k.over && k.leader == nil:
+	case x.run.over || k.over || k.leader != nil:
+	case k.client.config.Retry.NoHedge || x.run.helped:
+		if left > 0 {
+			x.run.hedge.Reset(left)
+		}
+	case left > 0:
+		x.run.hedge.Reset(min(left, lookAgain))
+	default:
 		x.run.hedge.Reset(lookAgain)
 	}
 }
@@ -199,6 +201,7 @@ func (k *call) runReserves(ctx context.Context, late *exchange, why string, pick
 			k.panicked = recover()
 		}
 		late.run.helped = false
+		k.putOff(late)
 		k.reserves--
 		k.moved.Broadcast()
 	}()

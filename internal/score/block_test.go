@@ -70,3 +70,25 @@ func TestBlock(t *testing.T) {
 		})
 	}
 }
+
+func TestBlockOver(t *testing.T) {
+	t.Parallel()
+	var none, said, unsaid Block
+	said.Limited(begin, 2*second, always(0))
+	unsaid.Limited(begin, 0, always(0))
+	for name, c := range map[string]struct {
+		b    *Block
+		at   time.Duration
+		want bool
+	}{
+		"none":                           {&none, 0, true},
+		"under way":                      {&said, second, false},
+		"passed":                         {&said, 2 * second, true},
+		"passed, but it doubles":         {&unsaid, 2 * second, false},
+		"passed for as long as it takes": {&unsaid, 32 * second, true},
+	} {
+		if got := c.b.Over(begin.Add(c.at)); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}

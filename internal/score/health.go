@@ -19,7 +19,6 @@ const DefaultFailure = 0.02
 const (
 	beginsOpen   = 0.5 // an endpoint expected to fail this often is probed before it is used
 	dearest      = 1e6
-	unheardOf    = 3 // times what is late, in sum: then even the impatient have waited long enough
 	headroomLife = 5 * time.Second
 )
 
@@ -72,11 +71,11 @@ type Health struct {
 	headroom float64
 	headAt   time.Time
 	lastOK   time.Time
-	last     time.Time     // of what is known of the endpoint, good or bad
-	cold     bool          // nothing is, and no probe has asked
-	troubled bool          // an estimate of latency is kept from before it was late
-	unheard  time.Duration // how long attempts waited in vain, each too short to tell, since there was content
-	brisk    int           // probes in a row that took no longer than is usual, of an endpoint that was slow
+	last     time.Time // of what is known of the endpoint, good or bad
+	cold     bool      // nothing is, and no probe has asked
+	troubled bool      // an estimate of latency is kept from before it was late
+	unheard  float64   // how surprising it is, in sum, that attempts waited in vain since there was content, each of them for too short to tell
+	brisk    int       // probes in a row that took no longer than is usual, of an endpoint that was slow
 }
 
 // NewHealth returns the health of an endpoint of which only the prior is known. random returns numbers from 0 up to 1, and is called with
@@ -132,13 +131,14 @@ func (h *Health) IsLate(form Form, waited time.Duration) bool {
 }
 
 // GivenUp reports that an attempt was cancelled before any content, because another won or the deadline came. It counts as a failure
-// if the endpoint took longer than it does nearly always, and reports whether it did. It is not for attempts that were Late.
+// if the endpoint took longer than it does nearly always, and reports whether it did; also if many were cancelled earlier without any content between
+// them, so that those who have little time find out too. It is not for attempts that were Late.
 func (h *Health) GivenUp(now time.Time, form Form, waited time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	late := h.latency(form).Late()
 	if waited < late {
-		if h.unheard += waited; h.unheard < unheardOf*late {
+		if h.unheard += h.latency(form).surprise(waited); h.unheard < surprising {
 			return false
 		}
 	}

@@ -294,3 +294,15 @@ func TestUnheard(t *testing.T) {
 		h.Content(begin, Streamed, second)
 	}
 }
+
+func TestIsLate(t *testing.T) {
+	t.Parallel()
+	h := NewHealth(Prior{}, begin, always(0.5))
+	if h.IsLate(Streamed, 2*second) || !h.IsLate(Streamed, 2100*ms) {
+		t.Error("want what is late to begin at the 99th percentile")
+	}
+	h.Late(begin, Streamed, 9*second)
+	if !h.IsLate(Streamed, 2100*ms) {
+		t.Error("want what was learned in a trouble to make nothing less late")
+	}
+}

@@ -139,6 +139,24 @@ func (l *Latency) untroubled() time.Duration {
 	return l.high
 }
 
+// surprising is how surprising a wait of the 99th percentile is.
+var surprising = surpriseAt(p99)
+
+// surpriseAt returns the negative logarithm of the probability of more than z standard deviations.
+func surpriseAt(z float64) float64 { return -math.Log(math.Erfc(z/math.Sqrt2) / 2) }
+
+// surprise returns how surprising it is that no content came within x, by the estimate from before a trouble: the negative logarithm of its
+// probability. Those of several attempts add up.
+func (l *Latency) surprise(x time.Duration) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mean, variance := l.mean, l.variance
+	if l.calm != nil {
+		mean, variance = l.calm.mean, l.calm.variance
+	}
+	return surpriseAt((logarithm(x) - mean) / max(leastSigma, math.Sqrt(variance)))
+}
+
 // Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
 func (l *Latency) Late() time.Duration {
 	l.mu.Lock()

@@ -213,3 +213,13 @@ func TestTrials(t *testing.T) {
 		t.Error("got a trial of a closed endpoint")
 	}
 }
+
+// A request that waits keeps probes going, and does not count as another.
+func TestWaitingKeepsProbes(t *testing.T) {
+	t.Parallel()
+	l := opened(t, 0)
+	l.all.Waiting(l.after(10 * second).now)
+	if l.claim() != ProbeOpen || l.all.requests != 0 {
+		t.Errorf("got no probe for a request that waits, or it counted: %d", l.all.requests)
+	}
+}

@@ -244,3 +244,21 @@ func TestTakingAFreeSlotAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations", n)
 	}
 }
+
+// Who leaves the line takes nothing along: neither a place nor a slot that was just given.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	s := New(1)
+	first, second, third := s.Join(), s.Join(), s.Join()
+	<-first.Turn()
+	second.Leave()
+	if s.Waiting() != 1 {
+		t.Fatalf("got %d waiting, want the third", s.Waiting())
+	}
+	s.Give()
+	<-third.Turn()
+	third.Leave() // instead of Give: its turn had come
+	if s.Free() != 1 || s.Waiting() != 0 {
+		t.Errorf("got %d free and %d waiting, want the slot back", s.Free(), s.Waiting())
+	}
+}
