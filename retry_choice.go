@@ -58,14 +58,6 @@ func (c Choice) String() string {
 	return b.String()
 }
 
-// replayed decides once more on what was known.
-func (c Choice) replayed() score.Choice {
-	if c.choice.Index >= 0 && c.snapshot.Candidates[c.choice.Index].Local {
-		return c.snapshot.Resort().Choice
-	}
-	return score.Choose(c.snapshot)
-}
-
 type choiceJSON struct {
 	Attempt  int            `json:"attempt"`
 	At       time.Duration  `json:"at"`

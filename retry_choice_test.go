@@ -94,6 +94,14 @@ func TestChoicesReplay(t *testing.T) {
 	}
 }
 
+// replayed decides once more on what was known.
+func (c Choice) replayed() score.Choice {
+	if c.choice.Index >= 0 && c.snapshot.Candidates[c.choice.Index].Local {
+		return c.snapshot.Resort().Choice
+	}
+	return score.Choose(c.snapshot)
+}
+
 // replay decides once more on every choice of a Trail, and returns how many there are.
 func replay(t *testing.T, trail Trail) int {
 	t.Helper()
