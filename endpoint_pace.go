@@ -108,12 +108,12 @@ func (k *call) seeLimits(x *exchange, h http.Header) {
 		return
 	}
 	p := x.endpoint.pacers.make(x.credentials.id, x.target.Model)
-	var left [pace.Kinds]float64
-	for i, l := range limits[:count] {
+	for _, l := range limits[:count] {
 		p.Saw(now, x.run.mark, l.kind, l.limit, l.remaining, l.reset)
-		left[i] = float64(l.remaining) / float64(l.limit)
 	}
-	x.candidate.health.Headroom(now, left[:count]...)
+	if share, ok := p.Share(now); ok {
+		x.candidate.health.Headroom(now, share)
+	}
 }
 
 // maxPace is the longest that a call is held back for what an answer's head said. Beyond, the provider is asked: a 429 of its own is more to be

@@ -2,7 +2,6 @@ package score
 
 import (
 	"math"
-	"sync"
 	"time"
 )
 
@@ -33,9 +32,8 @@ const (
 
 // Latency estimates how long an endpoint takes to its first token. Times are taken to be log-normal, so the estimate is of
 // their logarithm. It forgets: the longer ago the last time was learned, the more the next one weighs.
-// Safe for concurrent use.
+// Not safe for concurrent use: a [Health] guards its own.
 type Latency struct {
-	mu       sync.Mutex
 	mean     float64 // of ln seconds
 	variance float64
 	n        int       // times learned
@@ -67,13 +65,10 @@ func (l *Latency) Learn(now time.Time, x time.Duration) {
 	if x < 0 {
 		return
 	}
-	value := logarithm(x)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.learn(now, value)
+	l.learn(now, logarithm(x))
 }
 
-// learn takes in a logarithm. l.mu is held.
+// learn takes in a logarithm.
 func (l *Latency) learn(now time.Time, value float64) {
 	a := l.weight(now)
 	d := value - l.mean
@@ -86,15 +81,8 @@ func (l *Latency) learn(now time.Time, value float64) {
 	l.settle()
 }
 
-// settle computes what is asked for more often than anything is learned. l.mu is held, or l not shared yet.
+// settle computes what is asked for more often than anything is learned.
 func (l *Latency) settle() { l.median, l.high = l.quantile(0), l.quantile(p99) }
-
-// typical returns the median and the 99th percentile.
-func (l *Latency) typical() (median, high time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.median, l.high
-}
 
 // weight returns the share of the next time in the estimate. If the clock was set back, it is the least that is due.
 func (l *Latency) weight(now time.Time) float64 {
@@ -109,13 +97,6 @@ func (l *Latency) weight(now time.Time) float64 {
 	return a
 }
 
-// Quantile returns the time that z standard deviations stand for: 0 the median, 2.33 the 99th percentile.
-func (l *Latency) Quantile(z float64) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.quantile(z)
-}
-
 func (l *Latency) quantile(z float64) time.Duration { return quantile(l.mean, l.variance, z) }
 
 func quantile(mean, variance, z float64) time.Duration {
@@ -123,21 +104,24 @@ func quantile(mean, variance, z float64) time.Duration {
 	return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
 }
 
-// Hedge returns how long to wait for a first token before a reserve is started.
-func (l *Latency) Hedge() time.Duration {
-	_, high := l.typical()
-	return max(leastHedge, scaled(high, hedgeAt))
+// untroubled returns the estimate from before a trouble, if there is one: what is learned in it makes nothing less late.
+func (l *Latency) untroubled() (mean, variance float64) {
+	if l.calm != nil {
+		return l.calm.mean, l.calm.variance
+	}
+	return l.mean, l.variance
 }
 
-// untroubled returns the 99th percentile, by the estimate from before a trouble if there is one.
-func (l *Latency) untroubled() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.calm != nil {
-		return quantile(l.calm.mean, l.calm.variance, p99)
+// usually returns the 99th percentile of when it is not troubled.
+func (l *Latency) usually() time.Duration {
+	if l.calm == nil {
+		return l.high
 	}
-	return l.high
+	return quantile(l.calm.mean, l.calm.variance, p99)
 }
+
+// Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
+func (l *Latency) Late() time.Duration { return min(l.usually(), mostLate) }
 
 // surprising is how surprising a wait of the 99th percentile is.
 var surprising = surpriseAt(p99)
@@ -148,23 +132,8 @@ func surpriseAt(z float64) float64 { return -math.Log(math.Erfc(z/math.Sqrt2) / 
 // surprise returns how surprising it is that no content came within x, by the estimate from before a trouble: the negative logarithm of its
 // probability. Those of several attempts add up.
 func (l *Latency) surprise(x time.Duration) float64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	mean, variance := l.mean, l.variance
-	if l.calm != nil {
-		mean, variance = l.calm.mean, l.calm.variance
-	}
+	mean, variance := l.untroubled()
 	return surpriseAt((logarithm(x) - mean) / max(leastSigma, math.Sqrt(variance)))
-}
-
-// Late returns how long an attempt must have waited for a first token to teach something, though it was cancelled.
-func (l *Latency) Late() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.calm != nil { // what was learned in a trouble makes nothing less late
-		return min(quantile(l.calm.mean, l.calm.variance, p99), mostLate)
-	}
-	return min(l.high, mostLate)
 }
 
 func logarithm(x time.Duration) float64 { return math.Log(min(max(x, shortest), longest).Seconds()) }

@@ -1,7 +1,6 @@
 package score
 
 import (
-	"sync"
 	"testing"
 	"time"
 )
@@ -54,10 +53,10 @@ func TestLatency(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := learned(c.expected, c.steps)
-			if got := l.Quantile(0); !near(got, c.median) {
+			if got := l.quantile(0); !near(got, c.median) {
 				t.Errorf("median: got %v, want %v", got, c.median)
 			}
-			if got := l.Quantile(2.33); !near(got, c.p99) {
+			if got := l.quantile(2.33); !near(got, c.p99) {
 				t.Errorf("99th percentile: got %v, want %v", got, c.p99)
 			}
 		})
@@ -95,7 +94,7 @@ func TestBounds(t *testing.T) {
 			for _, x := range c.x {
 				l.Learn(time.Time{}, x)
 			}
-			if got := l.Quantile(c.z); !near(got, c.want) {
+			if got := l.quantile(c.z); !near(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
@@ -109,48 +108,22 @@ func TestHedgeAndLate(t *testing.T) {
 		DefaultExpected:       {2_529_436_000, 2_023_549_000},
 		10 * second:           {50_588_721_000, 5 * second},
 	} {
-		l := NewLatency(expected)
-		if got := l.Hedge(); !near(got, want.hedge) {
+		h := NewHealth(Prior{Expected: expected}, begin, nil)
+		if got := h.State(begin, Streamed).Hedge; !near(got, want.hedge) {
 			t.Errorf("%v expected: got Hedge %v, want %v", expected, got, want.hedge)
 		}
-		if got := l.Late(); !near(got, want.late) {
+		if got := h.streamed.Late(); !near(got, want.late) {
 			t.Errorf("%v expected: got Late %v, want %v", expected, got, want.late)
 		}
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
-	t.Parallel()
-	l := NewLatency(second)
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for i := range 1000 {
-				l.Learn(time.Unix(int64(i), 0), second)
-				if l.Hedge() < 300*time.Millisecond || l.Late() > 5*second {
-					t.Error("got a time beyond its bounds")
-				}
-			}
-		})
-	}
-	all.Wait()
-	if got := l.Quantile(0); !near(got, second) {
-		t.Errorf("got %v, want %v", got, second)
-	}
-}
-
-func BenchmarkLatency(b *testing.B) {
+func BenchmarkLearn(b *testing.B) {
 	now, x := time.Now(), second
-	for name, call := range map[string]func(*Latency){
-		"Learn": func(l *Latency) { x ^= second; l.Learn(now, x) }, // equal times would end in denormal numbers, which are slow
-		"Hedge": func(l *Latency) { l.Hedge() },
-	} {
-		b.Run(name, func(b *testing.B) {
-			l := NewLatency(0)
-			b.ReportAllocs()
-			for b.Loop() {
-				call(l)
-			}
-		})
+	l := NewLatency(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		x ^= second // equal times would end in denormal numbers, which are slow
+		l.Learn(now, x)
 	}
 }

@@ -17,8 +17,6 @@ func (l *Latency) LearnAnswer(now time.Time, x time.Duration) {
 		return
 	}
 	value := logarithm(x)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.answers++
 	l.usual += max(slowWeight, 1/float64(l.answers)) * (value - l.usual)
 	l.learn(now, value)
@@ -26,22 +24,16 @@ func (l *Latency) LearnAnswer(now time.Time, x time.Duration) {
 
 // isSlow reports whether answers take much longer lately than is usual.
 func (l *Latency) isSlow() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return l.answers >= equals && l.mean > l.usual+math.Log(slowFrom)
 }
 
 // isUsual reports whether x is nothing unusual.
 func (l *Latency) isUsual(x time.Duration) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return l.answers == 0 || logarithm(x) <= l.usual+math.Log(slowFrom)
 }
 
 // recover comes back to what is usual.
 func (l *Latency) recover() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.answers > 0 {
 		l.mean = min(l.mean, l.usual)
 		l.settle()
@@ -50,24 +42,18 @@ func (l *Latency) recover() {
 
 // keep keeps the estimate as it is before a trouble, and forget lets it go once that is over.
 func (l *Latency) keep() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.calm == nil {
 		l.calm = &calm{l.mean, l.variance}
 	}
 }
 
 func (l *Latency) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.calm = nil
 }
 
 // restore comes back to the estimate from before the trouble: how long an endpoint kept silent while it was down says nothing of how long it takes
 // to answer.
 func (l *Latency) restore() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.calm != nil {
 		l.mean, l.variance, l.calm = l.calm.mean, l.calm.variance, nil
 		l.settle()

@@ -38,16 +38,15 @@ func (h *Health) State(now time.Time, form Form) State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	latency := h.latency(form)
-	median, high := latency.typical()
 	s := State{
 		Tier: h.prior.Tier, Local: h.prior.Local, Price: h.prior.Price,
-		Median: median, P99: high, Slow: latency.isSlow(),
+		Median: latency.median, P99: latency.high, Slow: latency.isSlow(),
 		Failures: h.tally.share(now, h.prior.Failure), Headroom: 1,
 		Breaker: h.breaker.position(now, h.lastOK), Consecutive: h.breaker.failures, LastOK: -1,
 		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
 	}
 	s.Hedge = max(leastHedge, scaled(s.P99, hedgeAt))
-	s.Usual = max(leastHedge, scaled(h.latency(form).untroubled(), hedgeAt))
+	s.Usual = max(leastHedge, scaled(latency.usually(), hedgeAt))
 	if !h.lastOK.IsZero() {
 		s.LastOK = since(now, h.lastOK)
 	}

@@ -104,10 +104,3 @@ func (s *Slots) Waiting() int {
 	defer s.mu.Unlock()
 	return len(s.waiting)
 }
-
-// Free returns how many slots nobody has taken.
-func (s *Slots) Free() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.free
-}

@@ -14,8 +14,8 @@ import (
 // is checks how many slots are free and how many wait.
 func is(t *testing.T, s *Slots, free, waiting int) {
 	t.Helper()
-	if s.Free() != free || s.Waiting() != waiting {
-		t.Errorf("got %d free and %d waiting, want %d and %d", s.Free(), s.Waiting(), free, waiting)
+	if s.free != free || s.Waiting() != waiting {
+		t.Errorf("got %d free and %d waiting, want %d and %d", s.free, s.Waiting(), free, waiting)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestLeave(t *testing.T) {
 	s.Give()
 	<-third.Turn()
 	third.Leave() // instead of Give: its turn had come
-	if s.Free() != 1 || s.Waiting() != 0 {
-		t.Errorf("got %d free and %d waiting, want the slot back", s.Free(), s.Waiting())
+	if s.free != 1 || s.Waiting() != 0 {
+		t.Errorf("got %d free and %d waiting, want the slot back", s.free, s.Waiting())
 	}
 }
