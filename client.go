@@ -91,7 +91,7 @@ const (
 )
 
 // Client asks the endpoints of one [Config]. It is safe for concurrent use. It keeps connections open between calls. Nothing else of it
-// runs in the background but [Probes], which take five seconds at most, and the copies of a [Mirror]: calls start both, and Close awaits them.
+// runs in the background but [Probes], which take half a minute at most, and the copies of a [Mirror]: calls start both, and Close awaits them.
 type Client struct {
 	config    Config
 	endpoints []*endpoint

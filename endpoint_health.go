@@ -117,9 +117,7 @@ func (k *call) wasLate(x *exchange) {
 	}
 	x.run.lesson = lessonLate
 	if x.candidate.trial {
-		x.candidate.trial = false
-		x.candidate.health.ProbeFailed(now)
-		k.client.routing.parking.Wake()
+		k.endTrial(x.candidate, saysSilent, true)
 	} else {
 		x.candidate.health.Late(now, k.form(), now.Sub(x.run.begun))
 	}
@@ -133,26 +131,15 @@ func (k *call) teach(x *exchange, e *Error) {
 	}
 	now, h := time.Now(), x.candidate.health
 	waited := now.Sub(x.run.begun)
-	trial := x.candidate.trial
-	x.candidate.trial = false
-	if trial {
-		defer k.client.routing.parking.Wake() // those that are parked must know when the next may be made
-	}
 	says := saysOf(e)
 	if says != saysNothing && says != saysGivenUp && x.run.lesson != lessonLate {
 		x.endpoint.recent.Failed(now, string(e.Kind), e.Status)
 	}
 	switch {
+	case x.candidate.trial:
+		k.endTrial(x.candidate, says, waited >= x.run.after)
 	case says == saysLimited:
-		if trial {
-			h.ProbeLimited(now)
-		} else {
-			h.Limited(now)
-		}
-	case trial && says != saysFailed && says != saysSilent && (says != saysGivenUp || waited < x.run.after):
-		h.ProbeAbandoned(now)
-	case trial:
-		h.ProbeFailed(now)
+		h.Limited(now)
 	case x.run.lesson == lessonLate || says == saysNothing:
 	case x.run.lesson == lessonContent:
 		if says != saysGivenUp {
@@ -167,6 +154,21 @@ func (k *call) teach(x *exchange, e *Error) {
 	default:
 		h.Failed(now)
 	}
+}
+
+// endTrial reports what became of a call in the place of a probe that has no content. k.mu is held.
+func (k *call) endTrial(c *candidate, says says, late bool) {
+	c.trial = false
+	now, h := time.Now(), c.health
+	switch {
+	case says == saysLimited:
+		h.ProbeLimited(now)
+	case says == saysNothing || says == saysGivenUp && !late:
+		h.ProbeAbandoned(now)
+	default:
+		h.ProbeFailed(now)
+	}
+	k.client.routing.parking.Wake() // those that are parked must know when the next may be made
 }
 
 // says is what a failure says of the health of the endpoint where it came from.

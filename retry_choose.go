@@ -138,9 +138,7 @@ func (k *call) begins(c *candidate) {
 func (k *call) refund(c *candidate) {
 	k.begins(c)
 	if c.trial {
-		c.trial = false
-		c.health.ProbeAbandoned(time.Now())
-		k.client.routing.parking.Wake()
+		k.endTrial(c, saysNothing, false)
 	}
 	if c.endpoint.Local {
 		return
