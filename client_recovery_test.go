@@ -301,3 +301,38 @@ func TestNoSlotWhileWaiting(t *testing.T) {
 		calls.Wait()
 	})
 }
+
+// While nobody else can be asked, an endpoint that was well a short time ago is not left alone for as long as it must rest after an earlier outage.
+func TestOutageAfterOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		var down atomic.Bool
+		h.endpoint("a", speakerOf("claude")).Respond(func(holdfasttest.Request) holdfasttest.Reply {
+			if down.Load() {
+				return overloaded
+			}
+			return holdfasttest.Reply{}
+		})
+		client := h.open(t)
+		var late time.Duration
+		for i := range 7 {
+			outage := 8 * time.Second
+			if i == 0 {
+				outage = 20 * time.Second // from then on, the backoff is ten seconds
+			}
+			mustChat(t, client, why())
+			down.Store(true)
+			time.AfterFunc(outage, func() { down.Store(false) })
+			_, took, err := within(t, time.Minute, client, why())
+			if err != nil || took < outage {
+				t.Errorf("got %v after %v of an outage of %v", err, took, outage)
+			}
+			if i > 0 {
+				late += took - outage
+			}
+			time.Sleep(2 * time.Second) // until the breaker is closed
+		}
+		if most := 6 * 2 * time.Second; late > most {
+			t.Errorf("got answers %v late in all, want %v at most", late, most)
+		}
+	})
+}

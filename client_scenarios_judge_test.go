@@ -272,7 +272,7 @@ type goals struct {
 	spread    float64 // percentage points that the worst process may be below the mean
 }
 
-// few is the share below which the requests that are answered are so few that chance decides on one in ten of them: two standard deviations are allowed.
+// few is the share below which the requests that are answered are so few that chance decides on one in ten of them: three standard deviations are allowed.
 const few = 0.9
 
 // missed lists the goals that the figures miss. Of failures, one more than the oracle's is always allowed: with some two thousand requests within
@@ -282,7 +282,7 @@ func (w *world) missed(f figures) (list []string) {
 	miss := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	allowed := max(1, int((1-g.available)*float64(f.could)))
 	if g.available < few {
-		allowed += int(2 * math.Sqrt(float64(f.could)*g.available*(1-g.available)))
+		allowed += int(3 * math.Sqrt(float64(f.could)*g.available*(1-g.available)))
 	}
 	if f.answered < f.could-allowed {
 		miss("answered %d of %d within the window, want %d: %.2f %% of the oracle's %d", f.answered, f.within, f.could-allowed, 100*g.available, f.could)

@@ -9,8 +9,8 @@ import (
 )
 
 // Probes says how holdfast finds out whether an endpoint whose breaker is open answers again. Probes run only while calls come that would
-// have asked the endpoint: such a call starts one beside itself, at most every second to ten seconds for each endpoint, and no user waits for
-// it. It takes five seconds at most, or as long as the endpoint nearly always takes to its first content, if that is longer, up to 30. Two good
+// have asked the endpoint: such a call starts one beside itself, at most every second to ten seconds for each endpoint, the more seldom the
+// longer it has been away, and no user waits for it. It takes five seconds at most, or as long as the endpoint nearly always takes to its first content, if that is longer, up to 30. Two good
 // ones close the breaker. An endpoint that answers but took much longer than is usual for it is probed too, at most every 15 seconds and once in
 // 20 calls, so that it is asked again when it is as fast as before. See [Config].HealthByCountry, which keeps a breaker for each country.
 type Probes struct {
@@ -65,7 +65,7 @@ func (c *Client) probe(ctx context.Context, at *candidate, country string) {
 // followUp waits until the probe is due that follows a good one, and claims it.
 func (c *Client) followUp(ctx context.Context, h *score.Health) bool {
 	wait, ok := h.FollowUp(time.Now())
-	return ok && sleep(ctx, wait) && h.ClaimProbe(time.Now(), &c.routing.probes) != score.NoProbe
+	return ok && sleep(ctx, wait) && h.ClaimProbe(time.Now(), &c.routing.probes, false) != score.NoProbe
 }
 
 func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {

@@ -173,5 +173,6 @@ func (k *call) view(g group, holds []hold, now time.Time) score.Snapshot {
 			}
 		}
 	}
+	s.Hurry()
 	return s
 }

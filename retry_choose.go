@@ -78,7 +78,7 @@ func (k *call) settleOn(g group, holds []hold, s *score.Snapshot, now time.Time)
 		}
 		c := &k.field[g.from+choice.Index]
 		switch {
-		case choice.Trial && !c.health.ClaimTrial(now):
+		case choice.Trial && !c.health.ClaimTrial(now, s.Urgent):
 			s.Candidates[choice.Index].Probing = true
 		case holds == nil || k.fits(g, holds, s, choice, now):
 			return choice, false
@@ -218,7 +218,7 @@ func (k *call) startProbes(ctx context.Context, g group, s *score.Snapshot, choi
 		case (v.Slow || !closed) && choice.Index >= 0 && isBehind(v, &s.Candidates[choice.Index]):
 		default:
 			c := &k.field[g.from+i]
-			if c.health.ClaimProbe(now, probes) != score.NoProbe {
+			if c.health.ClaimProbe(now, probes, s.Urgent) != score.NoProbe {
 				v.Probing = true
 				k.client.probe(ctx, c, k.trail.Country)
 			}

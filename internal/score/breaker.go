@@ -14,6 +14,7 @@ const (
 	shortly      = 500 * time.Millisecond // from one good probe to the next
 	probeSpread  = 0.25                   // of a backoff, either way
 	soundAfter   = time.Minute            // for so long after it closed, a breaker that opens again keeps its backoff
+	hurry        = 4                      // the part of the time that an endpoint has been away which is waited from one probe to the next, where nobody else can be asked
 
 	// ProbeTimeout is how long a probe may take, and MostProbeTimeout how long at an endpoint that takes long when it is well.
 	ProbeTimeout     = 5 * time.Second
@@ -61,6 +62,7 @@ type breaker struct {
 	good      int // probes in a row
 	backoff   time.Duration
 	nextProbe time.Time
+	rests     time.Time // since then, until nextProbe
 	closedAt  time.Time
 	probe     Probe // under way
 	probeAt   time.Time
@@ -100,6 +102,7 @@ func (b *breaker) probeFailed(now time.Time, random func() float64) {
 
 // postpone puts the next probe off by the backoff.
 func (b *breaker) postpone(now time.Time, random func() float64) {
+	b.rests = now
 	b.nextProbe = now.Add(scaled(b.backoff, between(1-probeSpread, 1+probeSpread, random)))
 }
 
@@ -111,13 +114,26 @@ func (b *breaker) probeIn(now time.Time) time.Duration {
 	return until(now, b.nextProbe, scaled(mostBackoff, 1+probeSpread))
 }
 
+// urgentIn is probeIn where nobody else can be asked: then an endpoint is not left alone for long that answered a short time ago.
+func (b *breaker) urgentIn(now, lastOK time.Time) time.Duration {
+	in := b.probeIn(now)
+	if lastOK.IsZero() || in == 0 {
+		return in
+	}
+	rest := min(max(leastBackoff, since(b.rests, lastOK)/hurry), mostBackoff)
+	return min(in, until(now, b.rests.Add(rest), mostBackoff))
+}
+
 // probing reports whether a probe is under way.
 func (b *breaker) probing(now time.Time) bool {
 	return b.probe != NoProbe && since(now, b.probeAt) < lostAfter
 }
 
-func (b *breaker) due(now time.Time) bool {
-	return b.open && !b.probing(now) && b.probeIn(now) == 0
+func (b *breaker) due(now, lastOK time.Time, urgent bool) bool {
+	if !b.open || b.probing(now) {
+		return false
+	}
+	return b.probeIn(now) == 0 || urgent && b.urgentIn(now, lastOK) == 0
 }
 
 func (b *breaker) position(now, lastOK time.Time) Position {

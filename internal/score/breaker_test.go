@@ -34,7 +34,7 @@ func (l *life) state() State { return l.h.State(l.now, Streamed) }
 // claims reports whether a request gets to start a probe now.
 func (l *life) claims() bool {
 	l.all.Started(l.now)
-	return l.h.ClaimProbe(l.now, l.all) == ProbeOpen
+	return l.h.ClaimProbe(l.now, l.all, false) == ProbeOpen
 }
 
 // probeDueIn checks that a probe is due after so long, not a moment before, and claims it.

@@ -219,7 +219,7 @@ func TestReplayOfHealths(t *testing.T) {
 		case 4:
 			h.Headroom(now, r.Float64())
 		case 5:
-			if h.ClaimTrial(now) {
+			if h.ClaimTrial(now, false) {
 				h.Probed(now, Streamed, second)
 			}
 		}
@@ -400,4 +400,35 @@ func BenchmarkChoose(b *testing.B) {
 			s.Why(choice, 3)
 		}
 	})
+}
+
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	soon := func(c *Candidate) { c.ProbeIn, c.UrgentIn = 8*second, second }
+	for name, c := range map[string]struct {
+		candidates []Candidate
+		want       bool
+	}{
+		"one is closed":           {[]Candidate{sound(500), sound(500, open, soon)}, false},
+		"one is suspect":          {[]Candidate{sound(500, suspect), sound(500, open, soon)}, false},
+		"one was tried":           {[]Candidate{sound(500, tried), sound(500, open, soon)}, false},
+		"all are open":            {[]Candidate{sound(500, open, soon), sound(500, open, soon)}, true},
+		"the other is blocked":    {[]Candidate{sound(500, blockedFor(9*second)), sound(500, open, soon)}, true},
+		"the other is forbidden":  {[]Candidate{sound(500, against), sound(500, open, soon)}, true},
+		"the other is local":      {[]Candidate{sound(500, local), sound(500, open, soon)}, true},
+		"a trial that is not due": {[]Candidate{sound(500, open, func(c *Candidate) { c.ProbeIn, c.UrgentIn = 8*second, 7*second })}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := Snapshot{Candidates: c.candidates, Trials: true}
+			last := &s.Candidates[len(s.Candidates)-1]
+			want, before := last.UrgentIn, last.ProbeIn
+			if !c.want {
+				want = before
+			}
+			if s.Hurry(); s.Urgent != c.want || last.ProbeIn != want {
+				t.Errorf("got %v and a probe in %v, want %v and %v", s.Urgent, last.ProbeIn, c.want, want)
+			}
+		})
+	}
 }

@@ -244,7 +244,7 @@ func TestHealthConcurrently(t *testing.T) {
 				h.Late(now, Whole, second)
 				h.GivenUp(now, Streamed, 6*second)
 				h.Broke(now)
-				if h.ClaimProbe(now, probes) != NoProbe {
+				if h.ClaimProbe(now, probes, false) != NoProbe {
 					h.Probed(now, Streamed, ms)
 				}
 				h.Content(now, Streamed, ms)

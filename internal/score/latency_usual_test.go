@@ -22,7 +22,7 @@ func (l *life) requests(n int) *life {
 	return l
 }
 
-func (l *life) claim() Probe { return l.h.ClaimProbe(l.now, l.all) }
+func (l *life) claim() Probe { return l.h.ClaimProbe(l.now, l.all, false) }
 
 // An endpoint that was slow when it was asked last is probed, though no probe of idle ones is allowed, and after two that took no longer than
 // is usual it takes what is usual again.

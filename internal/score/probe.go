@@ -71,8 +71,8 @@ func (p *Probes) takeIdle() bool {
 // ClaimProbe returns the probe that the caller is to start now, on behalf of a request that could go to this endpoint: one with a tiny
 // prompt and an answer of one token, which takes ProbeTimeout at most. Its outcome is reported by Probed, ProbeFailed, ProbeLimited or
 // ProbeAbandoned. One probe runs at a time. None is claimed where
-// requests may not go because of a rate limit.
-func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
+// requests may not go because of a rate limit. It is urgent where a snapshot says so.
+func (h *Health) ClaimProbe(now time.Time, allowed *Probes, urgent bool) Probe {
 	if allowed.Off || h.prior.Local {
 		return NoProbe
 	}
@@ -84,7 +84,7 @@ func (h *Health) ClaimProbe(now time.Time, allowed *Probes) Probe {
 	kind := NoProbe
 	switch {
 	case h.breaker.open:
-		if h.breaker.due(now) {
+		if h.breaker.due(now, h.lastOK, urgent) {
 			kind = ProbeOpen
 		}
 	case allowed.Cold && h.cold:
@@ -108,10 +108,10 @@ func (h *Health) isIdle(now time.Time) bool {
 
 // ClaimTrial reports whether a request that [Choose] made a trial may be one: another may have come first, and then the choice is to
 // be made again. Its outcome is reported as that of a probe, and not as that of an attempt.
-func (h *Health) ClaimTrial(now time.Time) bool {
+func (h *Health) ClaimTrial(now time.Time, urgent bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.breaker.due(now) {
+	if !h.breaker.due(now, h.lastOK, urgent) {
 		return false
 	}
 	h.claim(now, ProbeOpen)

@@ -18,7 +18,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	)
 	for range 16 {
 		all.Go(func() {
-			if l.h.ClaimProbe(l.now, l.all) != NoProbe {
+			if l.h.ClaimProbe(l.now, l.all, false) != NoProbe {
 				mu.Lock()
 				got++
 				mu.Unlock()
@@ -95,11 +95,11 @@ func TestNoProbesWithoutRequests(t *testing.T) {
 		l := opened(t, 0.5)
 		l.after(second)
 		l.all.Started(l.now)
-		if got := l.h.ClaimProbe(l.now.Add(c.since), l.all); got != c.want {
+		if got := l.h.ClaimProbe(l.now.Add(c.since), l.all, false); got != c.want {
 			t.Errorf("%s ago: got %v, want %v", name, got, c.want)
 		}
 	}
-	if got := opened(t, 0.5).h.ClaimProbe(begin.Add(time.Hour), &Probes{}); got != NoProbe {
+	if got := opened(t, 0.5).h.ClaimProbe(begin.Add(time.Hour), &Probes{}, false); got != NoProbe {
 		t.Error("got a probe before any request")
 	}
 }
@@ -137,7 +137,7 @@ func TestProbesThatAreAllowed(t *testing.T) {
 			for range c.requests {
 				c.probes.Started(now)
 			}
-			if got := h.ClaimProbe(now, c.probes); got != c.want {
+			if got := h.ClaimProbe(now, c.probes, false); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
@@ -152,7 +152,7 @@ func TestIdleProbesAreFewForAll(t *testing.T) {
 		now := begin.Add(time.Duration(i) * 10 * second)
 		probes.Started(now)
 		for _, h := range []*Health{a, b} {
-			if h.ClaimProbe(now, probes) == ProbeIdle {
+			if h.ClaimProbe(now, probes, false) == ProbeIdle {
 				got++
 				h.Probed(now, Streamed, second)
 			}
@@ -172,7 +172,7 @@ func TestColdAndIdleProbesThatFailCount(t *testing.T) {
 		for range 20 {
 			probes.Started(now)
 		}
-		if got := h.ClaimProbe(now, probes); got != want {
+		if got := h.ClaimProbe(now, probes, false); got != want {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 		h.ProbeFailed(now)
@@ -188,28 +188,28 @@ func TestColdAndIdleProbesThatFailCount(t *testing.T) {
 func TestTrials(t *testing.T) {
 	t.Parallel()
 	l := opened(t, 0.5)
-	if l.h.ClaimTrial(l.now) {
+	if l.h.ClaimTrial(l.now, false) {
 		t.Error("got a trial before it was due")
 	}
 	l.after(second)
-	if !l.h.ClaimTrial(l.now) || l.h.ClaimTrial(l.now) {
+	if !l.h.ClaimTrial(l.now, false) || l.h.ClaimTrial(l.now, false) {
 		t.Error("want one trial")
 	}
 	l.h.ProbeFailed(l.now)
-	if l.after(2*second - 1).h.ClaimTrial(l.now) {
+	if l.after(2*second-1).h.ClaimTrial(l.now, false) {
 		t.Error("got a trial within the backoff")
 	}
-	if !l.after(1).h.ClaimTrial(l.now) {
+	if !l.after(1).h.ClaimTrial(l.now, false) {
 		t.Error("want a trial after it")
 	}
 	l.h.Probed(l.now, Whole, 20*second)
-	if l.after(500 * ms); !l.h.ClaimTrial(l.now) || !l.h.Probed(l.now, Whole, 20*second) {
+	if l.after(500 * ms); !l.h.ClaimTrial(l.now, false) || !l.h.Probed(l.now, Whole, 20*second) {
 		t.Error("want two good trials to close the breaker")
 	}
 	if s := l.h.State(l.now, Whole); s.Breaker != Closed || !near(s.Median, 20*second) {
 		t.Errorf("got %+v", s)
 	}
-	if l.h.ClaimTrial(l.now) {
+	if l.h.ClaimTrial(l.now, false) {
 		t.Error("got a trial of a closed endpoint")
 	}
 }
@@ -222,4 +222,45 @@ func TestWaitingKeepsProbes(t *testing.T) {
 	if l.claim() != ProbeOpen || l.all.requests != 0 {
 		t.Errorf("got no probe for a request that waits, or it counted: %d", l.all.requests)
 	}
+}
+
+// Where nobody else takes requests, an endpoint that was there a short time ago is asked again sooner than after its backoff.
+func TestUrgentProbes(t *testing.T) {
+	t.Parallel()
+	never := opened(t, 0.5)
+	if s := never.state(); s.UrgentIn != s.ProbeIn {
+		t.Errorf("got %v for an endpoint that never answered, want %v", s.UrgentIn, s.ProbeIn)
+	}
+	l := newLife(t, Prior{}, 0.5)
+	l.h.Content(l.now, Streamed, second)
+	l.fail(3)
+	for i, want := range []time.Duration{second, second, second, second, second, 1250 * ms, 1562500 * time.Microsecond} {
+		if s := l.state(); s.UrgentIn != want {
+			t.Fatalf("probe %d: got %v, want %v", i, s.UrgentIn, want)
+		}
+		if l.after(want - 1); l.h.ClaimProbe(l.now, awake(l), true) != NoProbe {
+			t.Fatalf("probe %d: got one before it was due", i)
+		}
+		if l.after(1); i > 0 && i < 4 && l.h.ClaimProbe(l.now, awake(l), false) != NoProbe {
+			t.Fatalf("probe %d: got one within the backoff that is not urgent", i)
+		}
+		if l.h.ClaimProbe(l.now, awake(l), true) != ProbeOpen || l.h.ClaimProbe(l.now, awake(l), true) != NoProbe {
+			t.Fatalf("probe %d: want one", i)
+		}
+		l.h.ProbeFailed(l.now)
+	}
+	l.after(time.Minute) // a quarter of that is longer than the backoff
+	l.h.ProbeFailed(l.now)
+	if s := l.state(); s.UrgentIn != s.ProbeIn || s.ProbeIn != 10*second {
+		t.Errorf("got %v long after, want %v", s.UrgentIn, s.ProbeIn)
+	}
+	if l.after(9 * second); l.h.ClaimTrial(l.now, true) {
+		t.Error("got a trial before it was due")
+	}
+}
+
+// awake has the probes of an endpoint to which requests come.
+func awake(l *life) *Probes {
+	l.all.Started(l.now)
+	return l.all
 }

@@ -30,6 +30,7 @@ type State struct {
 	BlockedFor  time.Duration `json:"blocked_for,omitempty"` // by a rate limit (see [Block]); 0 or less: not
 	ProbeIn     time.Duration `json:"probe_in,omitempty"`    // where the breaker is open; 0 or less: it is due
 	Probing     bool          `json:"probing,omitempty"`     // a probe, or a trial, is under way
+	UrgentIn    time.Duration `json:"urgent_in,omitempty"`   // ProbeIn, where no endpoint takes requests. See [Snapshot.Hurry]
 }
 
 // State returns how well the endpoint answers in a form now. Rate limits depend on who asks for which model, so that BlockedFor is the
@@ -43,7 +44,7 @@ func (h *Health) State(now time.Time, form Form) State {
 		Median: latency.median, P99: latency.high, Slow: latency.isSlow(),
 		Failures: h.tally.share(now, h.prior.Failure), Headroom: 1,
 		Breaker: h.breaker.position(now, h.lastOK), Consecutive: h.breaker.failures, LastOK: -1,
-		ProbeIn: h.breaker.probeIn(now), Probing: h.breaker.probing(now),
+		ProbeIn: h.breaker.probeIn(now), UrgentIn: h.breaker.urgentIn(now, h.lastOK), Probing: h.breaker.probing(now),
 	}
 	s.Hedge = max(leastHedge, scaled(s.P99, hedgeAt))
 	s.Usual = max(leastHedge, scaled(latency.usually(), hedgeAt))
