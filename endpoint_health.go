@@ -103,9 +103,10 @@ func (k *call) hadContent(x *exchange) {
 		wake = h.Content(now, k.form(), x.run.ahead)
 	}
 	x.endpoint.recent.Answered(now, x.run.ahead)
+	k.place.Answers()
 	x.endpoint.blocks.answered(x.credentials.id, x.target.Model)
 	if wake { // who waits may be helped; of an endpoint that is well they know
-		k.client.routing.parking.Wake()
+		k.client.routing.parking.Wake(true)
 	}
 }
 
@@ -132,6 +133,9 @@ func (k *call) teach(x *exchange, e *Error) {
 	now, h := time.Now(), x.candidate.health
 	waited := now.Sub(x.run.begun)
 	says := saysOf(e)
+	if says == saysFailed || says == saysLimited {
+		k.place.Refused()
+	}
 	if says != saysNothing && says != saysGivenUp && x.run.lesson != lessonLate {
 		x.endpoint.recent.Failed(now, string(e.Kind), e.Status)
 	}
@@ -168,7 +172,7 @@ func (k *call) endTrial(c *candidate, says says, late bool) {
 	default:
 		h.ProbeFailed(now)
 	}
-	k.client.routing.parking.Wake() // those that are parked must know when the next may be made
+	k.client.routing.parking.Wake(false) // those that are parked must know when the next may be made
 }
 
 // says is what a failure says of the health of the endpoint where it came from.

@@ -10,8 +10,8 @@ import (
 
 // Probes says how holdfast finds out whether an endpoint whose breaker is open answers again. Probes run only while calls come that would
 // have asked the endpoint: such a call starts one beside itself, at most every second to ten seconds for each endpoint, the more seldom the
-// longer it has been away, and no user waits for it. It takes five seconds at most, or as long as the endpoint nearly always takes to its first content, if that is longer, up to 30. Two good
-// ones close the breaker. An endpoint that answers but took much longer than is usual for it is probed too, at most every 15 seconds and once in
+// longer it has been away, and no user waits for it. It takes five seconds at most, or as long as the endpoint nearly always takes to its first
+// content, if that is longer, up to 30. Two good ones close the breaker. An endpoint that answers but took much longer than is usual for it is probed too, at most every 15 seconds and once in
 // 20 calls, so that it is asked again when it is as fast as before. See [Config].HealthByCountry, which keeps a breaker for each country.
 type Probes struct {
 	// By is what a probe asks for. Empty means ProbeToken.
@@ -49,7 +49,7 @@ func (c *Client) probe(ctx context.Context, at *candidate, country string) {
 			if !done { // an adapter or a transport panicked: what a probe finds is nobody's concern but the endpoint's
 				_ = recover()
 				own.health.ProbeFailed(time.Now())
-				c.routing.parking.Wake()
+				c.routing.parking.Wake(false)
 			}
 		}()
 		for again := true; again; again = c.followUp(ctx, own.health) {
@@ -82,7 +82,7 @@ func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {
 	x, err := k.encodeProbe(ctx, &k.field[0])
 	if err != nil {
 		at.health.ProbeAbandoned(time.Now())
-		c.routing.parking.Wake()
+		c.routing.parking.Wake(false)
 		return
 	}
 	var e *Error
@@ -148,29 +148,33 @@ func refusesList(e *Error) bool {
 	return false
 }
 
-// probed takes in what a probe found. A provider that refuses the request for what it says is there and able to judge it.
+// probed takes in what a probe found.
 func (k *call) probed(h *score.Health, x *exchange, e *Error) {
-	defer k.client.routing.parking.Wake() // also if it failed: who is parked must know when the next one is due
+	ahead, answered := k.answersProbe(x, e)
 	now := time.Now()
-	if e == nil {
-		h.Probed(now, score.Streamed, x.run.ahead)
-		return
-	}
-	if k.client.config.Probes.By == ProbeFree && refusesList(e) {
-		h.Probed(now, score.Streamed, -1)
-		return
-	}
-	r := k.judge(x, e)
-	k.learn(x, e, r)
-	says := saysOf(e)
 	switch {
-	case e.Kind == KindEmpty || says == saysNothing && (r.verdict == giveUp || e.Kind == KindRejected):
-		h.Probed(now, score.Streamed, -1)
-	case says == saysLimited:
+	case answered:
+		h.Probed(now, score.Streamed, ahead)
+	case saysOf(e) == saysLimited:
 		h.ProbeLimited(now)
-	case says == saysNothing:
+	case saysOf(e) == saysNothing:
 		h.ProbeAbandoned(now)
 	default:
 		h.ProbeFailed(now)
 	}
+	k.client.routing.parking.Wake(answered) // also if it failed: who is parked must know when the next one is due
+}
+
+// answersProbe reports whether an endpoint is well, and how long it took, which is negative if unknown. A provider that refuses the request for what it
+// says is there and able to judge it.
+func (k *call) answersProbe(x *exchange, e *Error) (ahead time.Duration, answered bool) {
+	if e == nil {
+		return x.run.ahead, true
+	}
+	if k.client.config.Probes.By == ProbeFree && refusesList(e) {
+		return -1, true
+	}
+	r := k.judge(x, e)
+	k.learn(x, e, r)
+	return -1, e.Kind == KindEmpty || saysOf(e) == saysNothing && (r.verdict == giveUp || e.Kind == KindRejected)
 }

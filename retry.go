@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-ai/holdfast/internal/pace"
+	"github.com/holdfast-ai/holdfast/internal/score"
 	"github.com/holdfast-ai/holdfast/internal/scrub"
 )
 
@@ -33,6 +34,8 @@ type call struct {
 	claims  int           // attempts at endpoints that are not local, made or about to be
 	taken   int           // of those, out of the retry budget
 	dry     bool          // nothing was left of it
+	place   *score.Place  // among the calls that wait for anybody to become usable; nil if it never did
+	free    bool          // its next attempt is not out of the retry budget
 	cost    pace.Cost     // what it takes of its providers' limits, about
 	waited  time.Duration // for rate limits
 	pauses  int           // before somebody was asked again
@@ -153,6 +156,7 @@ func (k *call) finish() {
 		}
 	}()
 	defer k.account()
+	defer k.place.Leave()
 	k.settle()
 }
 

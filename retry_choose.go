@@ -24,12 +24,13 @@ func (k *call) seek(ctx context.Context) (*candidate, score.Resort) {
 		if i, wait := k.shortWait(g, holds, &s, score.Choice{Index: -1}); i >= 0 && !k.spent() && !k.dry {
 			return nil, score.Resort{Step: score.Wait, Choice: score.Choice{Index: g.from + i, Reserve: -1}, For: wait}
 		}
+		s.Dry = k.dry
 		s.LocalMean, s.GenMean = k.client.routing.localMean.Value(), k.client.routing.genMean.Value()
 		r := s.Resort()
 		switch {
 		case r.Step == score.AskLocal && k.mayAskLocal():
 			return k.askLocal(g, s, r), r
-		case r.Step == score.AskLocal || k.spent() || k.dry && r.Step == score.AskAgain:
+		case r.Step == score.AskLocal || k.spent():
 			continue
 		case r.Step == score.Park && !k.worthParking(&s):
 			continue
@@ -92,7 +93,7 @@ func (k *call) settleOn(g group, holds []hold, s *score.Snapshot, now time.Time)
 func (k *call) abandon(c *candidate, choice score.Choice, now time.Time) {
 	if choice.Trial {
 		c.health.ProbeAbandoned(now)
-		k.client.routing.parking.Wake()
+		k.client.routing.parking.Wake(false)
 	}
 }
 
@@ -112,9 +113,12 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 	return true
 }
 
-// pay takes an attempt from the retry budget, but for the first of the call. k.mu is held.
+// pay takes an attempt from the retry budget, but for the first of the call, and the first after it waited for its turn: these are few at once, and
+// only where somebody was answered. k.mu is held.
 func (k *call) pay(c *candidate) bool {
-	if k.claims > 0 {
+	free := k.claims == 0 || k.free
+	k.free = false
+	if !free {
 		if !k.client.routing.budget.Take() {
 			k.dry = true
 			return false
@@ -165,7 +169,7 @@ func (k *call) mayAskLocal() bool {
 func (k *call) worthParking(s *score.Snapshot) bool {
 	for i := range s.Candidates {
 		c := &s.Candidates[i]
-		if c.Against == "" && (c.Breaker != score.Closed && (c.LastOK >= 0 || c.Probing) || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
+		if c.Against == "" && (k.dry && k.place != nil || c.Breaker != score.Closed && (c.LastOK >= 0 || c.Probing) || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
 			return true
 		}
 	}

@@ -69,6 +69,7 @@ func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 	if x.run.overdue && k.final != nil { // a reserve failed for good, and this one says nothing
 		x.run.end(errLost)
 	}
+	k.place.Stalls()
 	if !k.mayHelp(x) || x.run.helped || k.client.config.Retry.NoHedge {
 		k.putOff(x)
 		k.mu.Unlock()

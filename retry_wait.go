@@ -21,7 +21,7 @@ func (k *call) next(ctx context.Context) (*candidate, bool) {
 	for {
 		var woken <-chan struct{}
 		c, r := k.seek(ctx)
-		if c == nil && (r.Step == score.Park || r.Step == score.Wait) { // what happens between the look and the wait must not be missed
+		if c == nil && r.Step == score.Wait { // what happens between the look and the wait must not be missed
 			woken = k.client.routing.parking.Woken()
 			c, r = k.seek(ctx)
 		}
@@ -43,7 +43,7 @@ func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 	case score.Wait:
 		return k.waitForLimit(ctx, r, woken)
 	case score.Park:
-		return k.park(ctx, r, woken)
+		return k.park(ctx, r)
 	}
 	return false
 }
@@ -51,8 +51,9 @@ func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 // waitForLimit waits for a rate limit to pass, or for another endpoint to become usable meanwhile.
 func (k *call) waitForLimit(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
 	if r.For > maxLastWait {
-		return k.park(ctx, r, woken)
+		return k.park(ctx, r)
 	}
+	k.place.Stalls()
 	next := r.For
 	if r.Next > 0 {
 		next = min(next, r.Next)
@@ -78,19 +79,49 @@ func (k *call) again(i int, why string) bool {
 	return true
 }
 
-// park waits until any endpoint becomes usable, or a probe is due.
-func (k *call) park(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
+// park waits until any endpoint may be usable, or a probe is due, and it is the call's turn to look.
+func (k *call) park(ctx context.Context, r score.Resort) bool {
 	begun := time.Now()
 	left := min(cmp.Or(k.client.config.Retry.Park, defaultPark)-k.parked, r.For)
-	parking := &k.client.routing.parking
-	if k.client.config.Retry.NoPark || left <= 0 || !parking.Enter() {
+	if k.client.config.Retry.NoPark || left <= 0 || !k.enterLine() {
 		return false
 	}
-	defer parking.Leave()
 	k.client.routing.probes.Waiting(begun)
-	woke := waitOrWake(ctx, min(left, r.Next), woken)
+	looks := k.awaitTurn(ctx, left, r.Next)
 	k.parked += time.Since(begun)
-	return woke
+	return looks
+}
+
+// enterLine takes the call's place among those that wait, or returns to it. It reports false if there is no room.
+func (k *call) enterLine() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.place != nil {
+		k.place.Back()
+		return true
+	}
+	k.place = k.client.routing.parking.Enter()
+	return k.place != nil
+}
+
+// awaitTurn waits for the call's turn, so long at most: then it looks for the last time. After next there may be something to look at.
+func (k *call) awaitTurn(ctx context.Context, left, next time.Duration) bool {
+	end, due := time.NewTimer(left), time.NewTimer(next)
+	defer end.Stop()
+	defer due.Stop()
+	for {
+		select {
+		case k.free = <-k.place.Turn():
+			return true
+		case <-due.C:
+			k.place.Want()
+		case <-end.C:
+			k.place.Force()
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // waitOrWake waits so long, or until something happened that is worth a look. It reports false if the context ended first.

@@ -14,7 +14,7 @@ const (
 	shortly      = 500 * time.Millisecond // from one good probe to the next
 	probeSpread  = 0.25                   // of a backoff, either way
 	soundAfter   = time.Minute            // for so long after it closed, a breaker that opens again keeps its backoff
-	hurry        = 4                      // the part of the time that an endpoint has been away which is waited from one probe to the next, where nobody else can be asked
+	hurry        = 4                      // where nobody else can be asked, this part of an endpoint's absence lies between two probes
 
 	// ProbeTimeout is how long a probe may take, and MostProbeTimeout how long at an endpoint that takes long when it is well.
 	ProbeTimeout     = 5 * time.Second

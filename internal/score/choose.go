@@ -26,6 +26,7 @@ type Snapshot struct {
 	Candidates []Candidate `json:"candidates"`
 	Trials     bool        `json:"trials,omitempty"` // [Probes].Off
 	Urgent     bool        `json:"urgent,omitempty"` // probes are due earlier than where other endpoints take the requests. See [Snapshot.Hurry]
+	Dry        bool        `json:"dry,omitempty"`    // nothing is left of the retry budget
 
 	// What [Snapshot.Resort] needs beside.
 	Left      time.Duration `json:"left,omitempty"` // until the deadline
@@ -44,9 +45,9 @@ type Choice struct {
 
 var nowhere = Choice{Index: -1, Reserve: -1}
 
-// Hurry makes probes due earlier if no endpoint takes requests, local ones aside: while requests wait, or go to the last resort, an endpoint that was there a short
-// time ago is asked again after a quarter of the time since, a second at least and the backoff at most. Else a few probes that fail by chance, as they do
-// where every endpoint refuses half of what it is asked, shut all out for half a minute.
+// Hurry makes probes due earlier if no endpoint takes requests, local ones aside: while requests wait, or go to the last resort, an endpoint that was
+// there a short time ago is asked again after a quarter of the time since, a second at least and the backoff at most. Else a few probes that fail
+// by chance, as they do where every endpoint refuses half of what it is asked, shut all out for half a minute.
 func (s *Snapshot) Hurry() {
 	for i := range s.Candidates {
 		if c := &s.Candidates[i]; !c.barred() && c.Breaker != Open {

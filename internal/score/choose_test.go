@@ -137,12 +137,12 @@ func TestTrialsInThePlaceOfProbes(t *testing.T) {
 func anySnapshot(r *rand.Rand) Snapshot {
 	some := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(2*d))) - d }
 	maybe := func(n int) bool { return r.IntN(n) == 0 }
-	s := Snapshot{Trials: maybe(2), Left: some(20 * second), LocalMean: some(4 * second), GenMean: some(4 * second)}
+	s := Snapshot{Trials: maybe(2), Dry: maybe(4), Urgent: maybe(3), Left: some(20 * second), LocalMean: some(4 * second), GenMean: some(4 * second)}
 	for i := range r.IntN(8) {
 		c := Candidate{Name: string(rune('a' + i)), Rank: r.IntN(2), Tried: maybe(3), Affine: maybe(4), State: State{
 			Tier: r.IntN(3) - 1, Local: maybe(6), Price: 3 * r.Float64(), Median: some(second), P99: some(second), Hedge: some(second),
 			Failures: r.Float64(), Headroom: r.Float64(), Breaker: Position(r.IntN(3)), Consecutive: r.IntN(4), LastOK: some(10 * second),
-			ProbeIn: some(second), Probing: maybe(3),
+			ProbeIn: some(second), UrgentIn: some(second), Probing: maybe(3),
 		}}
 		if maybe(4) {
 			c.Against = "elsewhere"

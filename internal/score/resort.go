@@ -75,7 +75,7 @@ func (s Snapshot) Resort() Resort {
 	if i, wait := s.limited(true); i >= 0 && wait <= soon && wait < most {
 		return Resort{Step: Wait, Choice: s.at(i), For: wait}
 	}
-	if c := s.again(); c.Index >= 0 {
+	if c := s.again(); c.Index >= 0 && !s.Dry {
 		return Resort{Step: AskAgain, Choice: c}
 	}
 	if i, wait := s.limited(false); i >= 0 && wait < most {

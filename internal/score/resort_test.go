@@ -134,6 +134,15 @@ func TestResortToATrial(t *testing.T) {
 	}
 }
 
+// Who may not be asked again for lack of a retry budget is waited for.
+func TestResortWithoutBudget(t *testing.T) {
+	t.Parallel()
+	s := Snapshot{Candidates: []Candidate{sound(500, tried, suspect)}, Dry: true, Left: 10 * second, GenMean: 2 * second}
+	if got, want := s.Resort(), (Resort{Park, nowhere, 7500 * ms, second}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // Whatever the snapshot: what is asked is allowed, and what is waited for comes in time.
 func TestResortIsAllowed(t *testing.T) {
 	t.Parallel()
@@ -144,7 +153,7 @@ func TestResortIsAllowed(t *testing.T) {
 		if i := r.Choice.Index; i >= 0 {
 			c := s.Candidates[i]
 			if c.Against != "" || (c.BlockedFor > 0) != (r.Step == Wait) ||
-				r.Step == AskLocal && (!c.Local || c.Tried) || r.Step == AskAgain && c.Local && s.clouded() {
+				r.Step == AskLocal && (!c.Local || c.Tried) || r.Step == AskAgain && s.Dry || r.Step == AskAgain && c.Local && s.clouded() {
 				t.Errorf("%+v: got %+v", s, r)
 			}
 		} else if r.Step != GiveUp && r.Step != Park {
