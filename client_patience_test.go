@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -246,5 +247,27 @@ func TestStrangeChoices(t *testing.T) {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
+	}
+}
+
+// Beside an endpoint that says nothing, one that refused the call a moment ago is asked again, when the silent one counts as failed.
+func TestSilentAndRefusedBefore(t *testing.T) {
+	t.Parallel()
+	for name, refusals := range map[string]int{"once": 1, "four times": 4} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *house) {
+				b := h.endpoint("b", speakerOf("chat"), append(slices.Repeat([]holdfasttest.Reply{overloaded}, refusals), holdfasttest.Reply{})...)
+				a := h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{BeforeHeaders: time.Hour})
+				h.conf.Endpoints[1].Price = 1.2
+				client := h.open(t)
+				answer, took, err := within(t, 2*time.Minute, client, why())
+				if err != nil || took > 30*time.Second {
+					t.Errorf("got %v after %v, want b's answer\n%s", err, took, trailOf(answer, err))
+				}
+				if n, m := len(a.Requests()), len(b.Requests()); n != 1 || m < refusals+1 {
+					t.Errorf("a was asked %d times and b %d, want 1 and %d", n, m, refusals+1)
+				}
+			})
+		})
 	}
 }

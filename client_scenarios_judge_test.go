@@ -299,8 +299,8 @@ func (w *world) missed(f figures) (list []string) {
 	if most := w.mostProbes(); g.dead > 0 && f.probes > most {
 		miss("%d probes, want %d: one per endpoint and backoff", f.probes, most)
 	}
-	if g.shifts && (f.shift < 0 || f.shift > 5*time.Second) {
-		miss("shifted away after %s, want 5 s", seconds(f.shift))
+	if most := 5*time.Second + w.pause(); g.shifts && (f.shift < 0 || f.shift > most) {
+		miss("shifted away after %s, want %s", seconds(f.shift), seconds(most))
 	}
 	if g.shifts && (f.back < 0 || f.back > time.Minute) {
 		miss("shifted back after %s, want a minute", seconds(f.back))
@@ -310,6 +310,9 @@ func (w *world) missed(f figures) (list []string) {
 	}
 	return list
 }
+
+// pause is how long a process waits from one request to the next, on average: it learns from its own ones only.
+func (w *world) pause() time.Duration { return time.Duration(float64(w.crowd()) / w.rate * float64(time.Second)) }
 
 // mostProbes is how many probes there may be where every endpoint is dead: the backoff is ten seconds once it was doubled a few times, less
 // a quarter by chance.

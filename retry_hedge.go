@@ -26,6 +26,8 @@ type race struct {
 	localAsked bool                 // the last resort was asked
 	panicked   any                  // what an adapter or a transport panicked with in one of them
 	over       bool                 // no attempt is needed any more
+	reserved   time.Time            // when a reserve was taken last
+	asksAgain  int                  // how often it was one that had failed the call
 	final      *Error               // the failure after which nobody else is asked; what already answers still may
 }
 
@@ -99,19 +101,37 @@ func (k *call) reserve(ctx context.Context, x *exchange) *candidate {
 			k.keepEqual(g, &s, x)
 		}
 		if c := k.choose(ctx, g, holds, &s, now); c != nil {
-			x.run.helped = true
+			x.run.helped, k.reserved = true, now
 			k.putOff(x)
 			return c
 		}
 		if x.run.overdue {
-			if c := k.local(g, &s); c != nil {
-				x.run.helped = true
+			if c := cmp.Or(k.local(g, &s), k.askedBefore(g, &s, now)); c != nil {
+				x.run.helped, k.reserved = true, now
 				return c
 			}
 		}
 	}
 	k.putOff(x)
 	return nil
+}
+
+// askedBefore takes the best of those that failed the call before, if none was asked for a while, the longer the more often: what one refused for a
+// moment it may take by now. k.mu is held.
+func (k *call) askedBefore(g group, s *score.Snapshot, now time.Time) *candidate {
+	if k.spent() || now.Sub(k.reserved) < lookAgain<<min(k.asksAgain, mostDoubled) {
+		return nil
+	}
+	for i := range s.Candidates {
+		c := &k.field[g.from+i]
+		s.Candidates[i].Tried = slices.ContainsFunc(k.running, func(x *exchange) bool { return x.endpoint == c.endpoint })
+	}
+	choice := score.Choose(*s)
+	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index]) {
+		return nil
+	}
+	k.asksAgain++
+	return k.ask(g, *s, choice)
 }
 
 // keepEqual rules out what is not as good as x: it is asked only when x is so late that it counts as failed.
@@ -135,6 +155,9 @@ func (k *call) local(g group, s *score.Snapshot) *candidate {
 
 // lookAgain is how often a reserve is looked for beside an attempt that is late, while there is none.
 const lookAgain = time.Second
+
+// mostDoubled is how often that is doubled for those that failed the call before.
+const mostDoubled = 5
 
 // putOff sets the timer to the next look for a reserve, and to the moment from which x counts as failed and one may come from elsewhere. k.mu is held.
 func (k *call) putOff(x *exchange) {
