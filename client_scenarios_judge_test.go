@@ -312,7 +312,9 @@ func (w *world) missed(f figures) (list []string) {
 }
 
 // pause is how long a process waits from one request to the next, on average: it learns from its own ones only.
-func (w *world) pause() time.Duration { return time.Duration(float64(w.crowd()) / w.rate * float64(time.Second)) }
+func (w *world) pause() time.Duration {
+	return time.Duration(float64(w.crowd()) / w.rate * float64(time.Second))
+}
 
 // mostProbes is how many probes there may be where every endpoint is dead: the backoff is ten seconds once it was doubled a few times, less
 // a quarter by chance.
