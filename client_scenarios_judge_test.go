@@ -16,6 +16,7 @@ type outcome struct {
 	by       *site         // that answered; of the client the one that was asked first, nil for none
 	cloud    int           // attempts at sites that are not local
 	local    int
+	wasted   int    // answers that were begun at clouds and came second
 	wrong    string // what must not happen, and did
 
 	// The oracle's way: when to ask, and how many refusals there are to be before.
@@ -149,6 +150,7 @@ type figures struct {
 	p99, best        time.Duration
 	attempts, inside float64 // at clouds for each request: of all, and of those within the window
 	local            int
+	wasted           float64 // share of the answers
 	probes           int
 	shift, back      time.Duration // negative: not at all
 	worst, beyond    float64       // how many points the worst process is below the mean, and of those beyond what chance explains
@@ -160,10 +162,12 @@ func (w *world) isWithin(i int) bool {
 
 func (w *world) figures(got, could []outcome, probes int) figures {
 	f := figures{requests: len(got), probes: probes, p99: p99(got), best: p99(could)}
-	all, inside := 0, 0
+	all, inside, wasted, answered := 0, 0, 0, 0
 	for i, o := range got {
 		all += o.cloud
 		f.local += o.local
+		wasted += o.wasted
+		answered += one(o.answered)
 		if !w.isWithin(i) {
 			continue
 		}
@@ -173,6 +177,7 @@ func (w *world) figures(got, could []outcome, probes int) figures {
 		f.could += one(could[i].answered)
 	}
 	f.attempts, f.inside = float64(all)/float64(len(got)), float64(inside)/float64(max(1, f.within))
+	f.wasted = float64(wasted) / float64(max(1, answered))
 	f.shift, f.back = w.shifts(got)
 	f.worst, f.beyond = w.unfairness(got)
 	return f
@@ -269,8 +274,13 @@ type goals struct {
 	attempts  float64 // at clouds, for each request
 	dead      float64 // at clouds, for each request within the window
 	shifts    bool    // to others within 5 s, and back within 60 s
+	wasted    float64 // answers begun in vain at clouds, as a share of all; 0 means usualWaste
 	spread    float64 // percentage points that the worst process may be below the mean
 }
+
+// usualWaste is how many answers may be begun in vain: attempts at endpoints that were well and came second, each counted as a whole answer, though it
+// costs but its prompt where it is cancelled before its first content.
+const usualWaste = 0.01
 
 // few is the share below which the requests that are answered are so few that chance decides on one in ten of them: three standard deviations are allowed.
 const few = 0.9
@@ -295,6 +305,9 @@ func (w *world) missed(f figures) (list []string) {
 	}
 	if g.dead > 0 && f.inside > g.dead {
 		miss("%.3f attempts per request within the window, want %.2f", f.inside, g.dead)
+	}
+	if most := cmp.Or(g.wasted, usualWaste); f.wasted > most {
+		miss("%.2f %% of the answers were begun in vain, want %.1f %%", 100*f.wasted, 100*most)
 	}
 	if most := w.mostProbes(); g.dead > 0 && f.probes > most {
 		miss("%d probes, want %d: one per endpoint and backoff", f.probes, most)
@@ -330,10 +343,10 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-const figuresHead = "scenario                         requests  window  answered    oracle  TTFT p99   oracle  attempts  inside  local  probes  worst    shift     back"
+const figuresHead = "scenario                         requests  window  answered    oracle  TTFT p99   oracle  attempts  inside  wasted  local  probes  worst    shift     back"
 
 // row is a line of the table: requests, and those of them within the window; which share of those was answered; attempts per request, of all and
-// of those within the window; how often the local model was asked; probes; how far the worst process is below the mean, in points; and how long the shift
+// of those within the window; which share of answers was begun in vain; how often the local model was asked; probes; how far the worst process is below the mean, in points; and how long the shift
 // away from the ill endpoints took, and the one back.
 func (w *world) row(f figures) string {
 	percent := func(n int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(max(1, f.within))) }
@@ -341,8 +354,8 @@ func (w *world) row(f figures) string {
 	if len(w.ill) > 0 {
 		shift, back = seconds(f.shift), seconds(f.back)
 	}
-	return fmt.Sprintf("%s %-30s %8d %7d %9s %9s %7.2f s %6.2f s %9.3f %7.3f %6d %7d %6.2f %8s %8s", w.key, w.name, f.requests, f.within,
-		percent(f.answered), percent(f.could), f.p99.Seconds(), f.best.Seconds(), f.attempts, f.inside, f.local, f.probes, f.worst, shift, back)
+	return fmt.Sprintf("%s %-30s %8d %7d %9s %9s %7.2f s %6.2f s %9.3f %7.3f %5.2f %% %6d %7d %6.2f %8s %8s", w.key, w.name, f.requests, f.within,
+		percent(f.answered), percent(f.could), f.p99.Seconds(), f.best.Seconds(), f.attempts, f.inside, 100*f.wasted, f.local, f.probes, f.worst, shift, back)
 }
 
 // judge compares what the client did with what the oracle would have done, and returns the row of the table, with the goals that are missed.

@@ -66,8 +66,8 @@ func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // KeySource gives a key or a signing secret. It is asked before every request, for a signing secret once more for each repeat in place, so
-// that a rotated one is taken up at once; one that has to fetch it should keep it. Safe for concurrent use. Its error appears in the
-// [Trail] and must not hold the secret.
+// that a rotated one is taken up at once; one that has to fetch it should keep it. It must return when ctx ends, which is the call's: one that
+// does not holds up the call, and Close. Safe for concurrent use. Its error appears in the [Trail] and must not hold the secret.
 type KeySource interface {
 	Secret(ctx context.Context) (Secret, error)
 }
