@@ -71,9 +71,9 @@ type RetryPolicy struct {
 	// MaxAttempts bounds the attempts of one call, over all endpoints, repeats included. 0 means 8; 1 means no second try.
 	MaxAttempts int `json:"max_attempts,omitempty"`
 	// Park bounds how long a call that nobody can take waits for an endpoint to become usable, one that answered before and is ill now or that
-	// is being probed. Up to 256 calls wait; they go on in the order of their arrival, a few at first and then the more the more are answered, so
-	// that an endpoint that recovers is not buried under them. A rate limit's end is waited for as long as the call's time allows, two minutes at
-	// most. 0 means 30 s. NoPark switches it off.
+	// is being probed; as long as others that waited are being answered, a call goes on waiting for its turn. Up to 256 calls wait. They go on in
+	// the order of their arrival, a few at first and then the more the fewer are refused, so that an endpoint that recovers is not buried under
+	// them. A rate limit's end is waited for as long as the call's time allows, two minutes at most. 0 means 30 s. NoPark switches it off.
 	Park   time.Duration `json:"park,omitempty"`
 	NoPark bool          `json:"no_park,omitempty"`
 	// NoHedge switches reserves off: an attempt whose first content is late is waited for.

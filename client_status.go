@@ -14,10 +14,11 @@ type Status struct {
 	// Endpoints are in the order of the configuration.
 	Endpoints []EndpointStatus `json:"endpoints"`
 	// RetryBudget is how many attempts beyond their first all calls together may still make: of 100, or of as many as there are calls
-	// under way if these are more. Calls that are answered in the end give back what they took, and half an attempt more; those that
-	// fail give back nothing. So retries dry up when they are of no use.
+	// under way if these are more, without those that wait. Calls that are answered in the end give back what they took, and half an attempt
+	// more; those that fail give back nothing. So retries dry up when they are of no use. A few of those that wait are let ask beside it, when an
+	// endpoint or a probe answers.
 	RetryBudget float64 `json:"retry_budget"`
-	// Waiting is how many calls wait for an endpoint to become usable.
+	// Waiting is how many calls wait for an endpoint to become usable, or for their turn there. See [RetryPolicy].Park.
 	Waiting int `json:"waiting"`
 }
 
@@ -79,7 +80,7 @@ type Health struct {
 	Consecutive int `json:"consecutive,omitempty"`
 	// LastAnswer is when it answered last; zero if it never did.
 	LastAnswer time.Time `json:"last_answer,omitzero"`
-	// NextProbe is when an open breaker's next probe is due; zero if it is closed. Probing is set while one is under way.
+	// NextProbe is when an open breaker's next probe is due, at the latest; zero if it is closed. Probing is set while one is under way.
 	NextProbe time.Time `json:"next_probe,omitzero"`
 	Probing   bool      `json:"probing,omitempty"`
 }

@@ -126,6 +126,7 @@ func (k *call) handOver(ctx context.Context, e *Error) (goesOn bool, err error) 
 		return err == nil, err
 	}
 	k.ended(k.used, nil)
+	k.leaveLine()
 	return k.resume(ctx), nil
 }
 

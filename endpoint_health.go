@@ -95,18 +95,20 @@ func (k *call) hadContent(x *exchange) {
 		return
 	}
 	x.run.lesson = lessonContent
-	now, h, wake := time.Now(), x.candidate.health, true
+	now, h, wake, news := time.Now(), x.candidate.health, true, score.NewsAnswered
 	if x.candidate.trial {
 		x.candidate.trial = false
-		h.Probed(now, k.form(), x.run.ahead)
+		if h.Probed(now, k.form(), x.run.ahead) {
+			news = score.NewsClosed
+		}
 	} else {
 		wake = h.Content(now, k.form(), x.run.ahead)
 	}
 	x.endpoint.recent.Answered(now, x.run.ahead)
-	k.place.Answers()
+	k.place.Answers(now)
 	x.endpoint.blocks.answered(x.credentials.id, x.target.Model)
 	if wake { // who waits may be helped; of an endpoint that is well they know
-		k.client.routing.parking.Wake(true)
+		k.client.routing.parking.Wake(now, news)
 	}
 }
 
@@ -172,7 +174,7 @@ func (k *call) endTrial(c *candidate, says says, late bool) {
 	default:
 		h.ProbeFailed(now)
 	}
-	k.client.routing.parking.Wake(false) // those that are parked must know when the next may be made
+	k.client.routing.parking.Wake(now, score.NewsBad) // those that are parked must know when the next may be made
 }
 
 // says is what a failure says of the health of the endpoint where it came from.

@@ -84,7 +84,7 @@ func (k *call) noSlot(ctx, patience context.Context, x *exchange) *Error {
 	err := contextError(ctx)
 	switch {
 	case err != nil:
-	case patience.Err() != nil || k.back: // another attempt has content, or a better one may be made; this one may follow yet
+	case patience.Err() != nil || patience == ctx && k.back: // another attempt has content, or a better one may be made; this one may follow yet
 		err = &Error{Kind: errLost.kind, Message: errLost.text}
 	default:
 		err = &Error{Kind: KindBusy, Message: fmt.Sprintf("none within %s (concurrency)", x.candidate.room.Round(time.Millisecond))}

@@ -49,7 +49,7 @@ func (c *Client) probe(ctx context.Context, at *candidate, country string) {
 			if !done { // an adapter or a transport panicked: what a probe finds is nobody's concern but the endpoint's
 				_ = recover()
 				own.health.ProbeFailed(time.Now())
-				c.routing.parking.Wake(false)
+				c.routing.parking.Wake(time.Now(), score.NewsBad)
 			}
 		}()
 		for again := true; again; again = c.followUp(ctx, own.health) {
@@ -82,7 +82,7 @@ func (c *Client) runProbe(ctx context.Context, at *candidate, country string) {
 	x, err := k.encodeProbe(ctx, &k.field[0])
 	if err != nil {
 		at.health.ProbeAbandoned(time.Now())
-		c.routing.parking.Wake(false)
+		c.routing.parking.Wake(time.Now(), score.NewsBad)
 		return
 	}
 	var e *Error
@@ -151,10 +151,12 @@ func refusesList(e *Error) bool {
 // probed takes in what a probe found.
 func (k *call) probed(h *score.Health, x *exchange, e *Error) {
 	ahead, answered := k.answersProbe(x, e)
-	now := time.Now()
+	now, news := time.Now(), score.NewsBad
 	switch {
 	case answered:
-		h.Probed(now, score.Streamed, ahead)
+		if news = score.NewsProbed; h.Probed(now, score.Streamed, ahead) {
+			news = score.NewsClosed
+		}
 	case saysOf(e) == saysLimited:
 		h.ProbeLimited(now)
 	case saysOf(e) == saysNothing:
@@ -162,7 +164,7 @@ func (k *call) probed(h *score.Health, x *exchange, e *Error) {
 	default:
 		h.ProbeFailed(now)
 	}
-	k.client.routing.parking.Wake(answered) // also if it failed: who is parked must know when the next one is due
+	k.client.routing.parking.Wake(now, news) // also if it failed: who is parked must know when the next one is due
 }
 
 // answersProbe reports whether an endpoint is well, and how long it took, which is negative if unknown. A provider that refuses the request for what it

@@ -35,6 +35,7 @@ type call struct {
 	taken   int           // of those, out of the retry budget
 	dry     bool          // nothing was left of it
 	place   *score.Place  // among the calls that wait for anybody to become usable; nil if it never did
+	asksAt  time.Time     // when it asks those again who refused it, if it is not invited earlier
 	free    bool          // its next attempt is not out of the retry budget
 	cost    pace.Cost     // what it takes of its providers' limits, about
 	waited  time.Duration // for rate limits
@@ -156,7 +157,7 @@ func (k *call) finish() {
 		}
 	}()
 	defer k.account()
-	defer k.place.Leave()
+	defer k.leaveLine()
 	k.settle()
 }
 
@@ -239,6 +240,7 @@ func (k *call) unsendable(c *candidate, err error) *Error {
 // failed completes the error of the call.
 func (k *call) failed(e *Error) error {
 	k.settle()
+	k.leaveLine()
 	if e.Kind == KindCanceled {
 		k.outcome = outcomeLeft
 	}
@@ -285,7 +287,7 @@ func (k *call) visit(ctx context.Context, x *exchange) rule {
 func (k *call) mayStrip(x *exchange) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !k.spent() && (x.endpoint.Local || k.pay(x.candidate))
+	return !k.spent() && (x.endpoint.Local || k.pay(x.candidate, false))
 }
 
 // consequence judges a failure, and waits for the reserves that run beside. It reports true if nobody else is to be asked: a reserve has the

@@ -59,8 +59,7 @@ func (k *call) choose(ctx context.Context, g group, holds []hold, s *score.Snaps
 		return nil
 	}
 	c := &k.field[g.from+choice.Index]
-	if !k.pay(c) {
-		k.abandon(c, choice, now)
+	if !k.pay(c, choice.Trial) {
 		return nil
 	}
 	return k.ask(g, *s, choice)
@@ -93,7 +92,7 @@ func (k *call) settleOn(g group, holds []hold, s *score.Snapshot, now time.Time)
 func (k *call) abandon(c *candidate, choice score.Choice, now time.Time) {
 	if choice.Trial {
 		c.health.ProbeAbandoned(now)
-		k.client.routing.parking.Wake(false)
+		k.client.routing.parking.Wake(now, score.NewsBad)
 	}
 }
 
@@ -113,10 +112,10 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 	return true
 }
 
-// pay takes an attempt from the retry budget, but for the first of the call, and the first after it waited for its turn: these are few at once, and
-// only where somebody was answered. k.mu is held.
-func (k *call) pay(c *candidate) bool {
-	free := k.claims == 0 || k.free
+// pay takes an attempt from the retry budget, but for the first of the call, one in the place of a probe, and one that it was invited to when it waited
+// for its turn: these are few, and only where somebody was answered. k.mu is held.
+func (k *call) pay(c *candidate, trial bool) bool {
+	free := k.claims == 0 || trial || k.free
 	k.free = false
 	if !free {
 		if !k.client.routing.budget.Take() {

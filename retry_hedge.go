@@ -71,7 +71,6 @@ func (k *call) hedge(ctx context.Context, x *exchange, entry int) {
 	if x.run.overdue && k.final != nil { // a reserve failed for good, and this one says nothing
 		x.run.end(errLost)
 	}
-	k.place.Stalls()
 	if !k.mayHelp(x) || x.run.helped || k.client.config.Retry.NoHedge {
 		k.putOff(x)
 		k.mu.Unlock()
@@ -127,7 +126,7 @@ func (k *call) askedBefore(g group, s *score.Snapshot, now time.Time) *candidate
 		s.Candidates[i].Tried = slices.ContainsFunc(k.running, func(x *exchange) bool { return x.endpoint == c.endpoint })
 	}
 	choice := score.Choose(*s)
-	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index]) {
+	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index], false) {
 		return nil
 	}
 	k.asksAgain++

@@ -71,7 +71,7 @@ func (k *call) goesOnAt(ctx context.Context, x *exchange, e *Error, r rule, repe
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.putBehind(x, e, r)
-	return k.mayRepeat(ctx, x, r, holds, repeats, wait) && (x.endpoint.Local || k.pay(x.candidate))
+	return k.mayRepeat(ctx, x, r, holds, repeats, wait) && (x.endpoint.Local || k.pay(x.candidate, false))
 }
 
 // putBehind notes what a failure means for the rest of the call. k.mu is held.
@@ -112,7 +112,7 @@ func (k *call) mayRepeat(ctx context.Context, x *exchange, r rule, holds []hold,
 	case others:
 		return repeats < 1 && wait <= maxWait && wait < left/4
 	}
-	return k.isAlone(x) && wait <= maxLastWait && wait < left
+	return k.place == nil && k.isAlone(x) && wait <= maxLastWait && wait < left
 }
 
 // left reports whether others can be asked, and whether one of them is as good as x. k.mu is held.

@@ -38,8 +38,11 @@ func (k *call) next(ctx context.Context) (*candidate, bool) {
 func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
 	switch r.Step {
 	case score.AskAgain:
+		if k.place != nil {
+			return k.askLater(ctx, r)
+		}
 		k.pauses++
-		return sleep(ctx, score.Pause(k.pauses-1, nil)) && k.again(r.Choice.Index, "again, as nobody else is left; ")
+		return sleep(ctx, score.Pause(k.pauses-1, nil)) && k.askAgain(r)
 	case score.Wait:
 		return k.waitForLimit(ctx, r, woken)
 	case score.Park:
@@ -48,12 +51,33 @@ func (k *call) wait(ctx context.Context, r score.Resort, woken <-chan struct{}) 
 	return false
 }
 
+// askAgain lets the best of those be asked once more that were asked already.
+func (k *call) askAgain(r score.Resort) bool {
+	return k.again(r.Choice.Index, "again, as nobody else is left; ")
+}
+
+// askLater lets a call that was refused after it waited for its turn ask again when it is invited to; or after a while, the longer the more often: it
+// may be that nobody else is answered, or not soon.
+func (k *call) askLater(ctx context.Context, r score.Resort) bool {
+	now := time.Now()
+	if k.asksAt.IsZero() {
+		k.asksAt = now.Add(score.ParkedPause(k.pauses, nil))
+		k.pauses++
+	}
+	pause := k.asksAt.Sub(now)
+	if k.free || pause <= 0 || !k.enterLine() {
+		k.asksAt = time.Time{}
+		return sleep(ctx, min(pause, score.Pause(0, nil))) && k.askAgain(r)
+	}
+	r.For, r.Next = pause, pause
+	return k.awaitTurn(ctx, pause, r)
+}
+
 // waitForLimit waits for a rate limit to pass, or for another endpoint to become usable meanwhile.
 func (k *call) waitForLimit(ctx context.Context, r score.Resort, woken <-chan struct{}) bool {
 	if r.For > maxLastWait {
 		return k.park(ctx, r)
 	}
-	k.place.Stalls()
 	next := r.For
 	if r.Next > 0 {
 		next = min(next, r.Next)
@@ -87,7 +111,9 @@ func (k *call) park(ctx context.Context, r score.Resort) bool {
 		return false
 	}
 	k.client.routing.probes.Waiting(begun)
-	looks := k.awaitTurn(ctx, left, r.Next)
+	k.client.routing.budget.Park()
+	looks := k.awaitTurn(ctx, left, r)
+	k.client.routing.budget.Unpark()
 	k.parked += time.Since(begun)
 	return looks
 }
@@ -96,27 +122,43 @@ func (k *call) park(ctx context.Context, r score.Resort) bool {
 func (k *call) enterLine() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
 	if k.place != nil {
-		k.place.Back()
-		return true
+		return k.place.Back(now, k.free)
 	}
-	k.place = k.client.routing.parking.Enter()
+	k.place = k.client.routing.parking.Enter(now)
 	return k.place != nil
 }
 
-// awaitTurn waits for the call's turn, so long at most: then it looks for the last time. After next there may be something to look at.
-func (k *call) awaitTurn(ctx context.Context, left, next time.Duration) bool {
-	end, due := time.NewTimer(left), time.NewTimer(next)
+// leaveLine gives up the call's place, if it has one.
+func (k *call) leaveLine() {
+	if k.place != nil {
+		k.place.Leave(time.Now())
+	}
+}
+
+// awaitTurn waits for the call's turn, so long at most: then it looks for the last time. As long as others that waited are being answered, it waits for as
+// long as the call's time allows. After r.Next there may be something to look at, and perhaps earlier, unseen: that the retry budget is not
+// empty any more, say.
+func (k *call) awaitTurn(ctx context.Context, left time.Duration, r score.Resort) bool {
+	begun := time.Now()
+	end, due := time.NewTimer(left), time.NewTimer(min(r.Next, score.ParkedLook))
 	defer end.Stop()
 	defer due.Stop()
 	for {
 		select {
 		case k.free = <-k.place.Turn():
 			return true
-		case <-due.C:
-			k.place.Want()
-		case <-end.C:
-			k.place.Force()
+		case now := <-due.C:
+			due.Reset(score.ParkedLook)
+			k.place.Want(now)
+		case now := <-end.C:
+			if rest := r.For - now.Sub(begun); rest > 0 && k.client.routing.parking.Moves() {
+				end.Reset(min(rest, score.ParkedLook))
+				continue
+			}
+			k.free = false
+			k.place.Force(now)
 			return true
 		case <-ctx.Done():
 			return false

@@ -51,6 +51,19 @@ func (b *Budget) Done(taken int, succeeded bool) {
 	b.end(given)
 }
 
+// Park reports that a request that began waits for any endpoint to become usable, until Unpark. Meanwhile the budget does not hold an attempt for it: else those
+// that wait would let those that come ask the more the longer an outage lasts.
+func (b *Budget) Park() { b.move(-1) }
+
+// Unpark reports that it goes on.
+func (b *Budget) Unpark() { b.move(1) }
+
+func (b *Budget) move(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.under = max(0, b.under+n)
+}
+
 // Left reports that the caller gave up a request that took so many attempts, which says nothing of them.
 func (b *Budget) Left(taken int) { b.end(float64(max(taken, 0))) }
 

@@ -127,3 +127,24 @@ func TestBudgetOfManyRequests(t *testing.T) {
 		t.Errorf("got %v after a request too many ended", b.Level())
 	}
 }
+
+// Requests that are parked bring no attempts of their own.
+func TestBudgetOfTheParked(t *testing.T) {
+	t.Parallel()
+	var b Budget
+	for range 300 {
+		b.Begin()
+	}
+	for range 250 {
+		b.Park()
+	}
+	if got := b.Level(); got != leastBudget {
+		t.Errorf("got %v while all but 50 are parked, want %v", got, leastBudget)
+	}
+	for range 250 {
+		b.Unpark()
+	}
+	if got := b.Level(); got != 300 {
+		t.Errorf("got %v when they go on, want 300", got)
+	}
+}

@@ -3,12 +3,19 @@ package score
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
 	mostParked = 256
-	fewOut     = 8 // requests that ask at once, of those that waited, before anything is known of what the endpoints carry
-	moreOut    = 2 // and so many more for each that is answered
+	fewAsk     = 8 // requests that ask at once, of those that waited, before anything is known of what the endpoints carry
+	moreAsk    = 2 // so many more for each that is answered, or not refused for a while
+	enough     = 8 // answers in a row without a refusal, after which there may be room for more again
+
+	// ParkedLook is how often a parked request is to say that it wants to look, in case that nothing else tells it that there is something to see.
+	ParkedLook = 500 * time.Millisecond
+	// askTime is how long one that asks may keep others from it: a refusal is there by then, and content need not be.
+	askTime = 500 * time.Millisecond
 )
 
 // Parking is where requests wait for any endpoint to become usable, in the order of their arrival. When one may be, the first of them look for it,
@@ -16,115 +23,139 @@ const (
 // refuses shows how many it carries at once. The zero Parking is empty; one serves a process. Safe for concurrent use.
 type Parking struct {
 	mu      sync.Mutex
-	line    []*Place // by number
+	line    []*Place // that wait, by number
+	asking  []*Place // that had their turn, by when it was
+	carried int      // that have content
+	window  int      // how many may ask or have content
 	last    uint64   // number
 	news    uint64   // how often there was something to look at
-	good    uint64   // news, when it was good last
-	window  int      // how many may be out
-	out     int      // that had their turn and are not over
-	carried int      // those of them that have content
+	vain    bool     // nobody was answered since a breaker closed
+	tight   bool     // somebody was refused: one more for each that is over, rather than for each that is answered
+	row     int      // answers since then
 	woken   chan struct{}
 }
 
-// Place is a request's place in the line. It must Leave in the end. Of a nil Place, which is that of a request that never waited, all methods but
-// Turn do nothing.
+// Place is a request's place in the line. It must Leave in the end. A nil Place is that of a request that never waited: Answers and Refused
+// do nothing. Safe for concurrent use.
 type Place struct {
 	parking *Parking
 	turn    chan bool
 	number  uint64
-	seen    uint64 // news, when it had its turn
 	state   placeState
-	wants   bool // to look, though there may be nothing new
-	invited bool // to look, since somebody was answered
+	seen    uint64    // news, when it had its turn
+	wants   bool      // to look, though there may be nothing new
+	invited bool      // to ask, since somebody was answered
+	since   time.Time // when it had its turn
+	refused bool      // since then
 }
 
 type placeState uint8
 
 const (
 	placeWaits    placeState = iota // in the line
-	placeOut                        // looks for an endpoint, or asks one
-	placeAnswered                   // out, and has content
+	placeAsks                       // looks for an endpoint, or asks one
+	placeLate                       // the same, for so long that it keeps nobody else from it
+	placeAnswered                   // has content
 	placeOver                       // not counted any more
 )
 
 // Enter parks a request, and returns its place; nil if there is no room. Its first turn comes as soon as others leave it one.
-func (p *Parking) Enter() *Place {
+func (p *Parking) Enter(now time.Time) *Place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.line) >= mostParked {
+	if p.isFull() {
 		return nil
 	}
-	if len(p.line) == 0 && p.out == 0 {
-		p.window = fewOut
+	if len(p.line) == 0 { // a new trouble: how many were carried before it says nothing of how many will be
+		p.window, p.tight = p.carried+fewAsk, false
 	}
 	p.last++
 	l := &Place{parking: p, turn: make(chan bool, 1), number: p.last, seen: p.news, wants: true}
 	p.line = append(p.line, l)
-	p.release()
+	p.release(now)
 	return l
 }
 
+// isFull also counts those that may come back.
+func (p *Parking) isFull() bool { return len(p.line)+len(p.asking) >= mostParked }
+
 // release lets those look that want to, the first of the line first.
-func (p *Parking) release() {
-	for i := 0; i < len(p.line) && p.out < p.window; {
+func (p *Parking) release(now time.Time) {
+	p.expire(now)
+	for i := 0; i < len(p.line) && len(p.asking)+p.carried < p.window; {
 		l := p.line[i]
 		if !l.wants && !l.invited && l.seen == p.news {
 			i++
 			continue
 		}
-		good := l.invited || l.seen < p.good
-		p.leaveLine(i)
-		l.turn <- good
+		invited := l.invited
+		p.letOut(i, now)
+		l.turn <- invited
 	}
 }
 
-// leaveLine lets the ith of the line out.
-func (p *Parking) leaveLine(i int) {
+// expire forgets those that asked long ago. Such of them that were not refused say that more may ask, as answers do.
+func (p *Parking) expire(now time.Time) {
+	for len(p.asking) > 0 && since(now, p.asking[0].since) >= askTime {
+		l := p.asking[0]
+		l.end()
+		l.state = placeLate
+		if !l.refused && !p.tight {
+			p.window += moreAsk
+			p.invite(1, 0)
+		}
+	}
+}
+
+// letOut lets the ith of the line out.
+func (p *Parking) letOut(i int, now time.Time) {
 	l := p.line[i]
 	p.line = slices.Delete(p.line, i, i+1)
-	l.state, l.wants, l.invited, l.seen = placeOut, false, false, p.news
-	p.out++
+	l.state, l.seen, l.wants, l.invited, l.since, l.refused = placeAsks, p.news, false, false, now, false
+	p.asking = append(p.asking, l)
 }
 
-// Turn returns a channel that is sent to when the request may look for an endpoint: true if somebody was answered since it looked last, a probe
-// included.
+// invite tells so many of the line, from a number on, that an attempt of theirs is of use.
+func (p *Parking) invite(n int, from uint64) {
+	for _, l := range p.line {
+		if n > 0 && l.number >= from && !l.invited {
+			l.invited = true
+			n--
+		}
+	}
+}
+
+// Turn returns a channel that is sent to when the request may look for an endpoint: true if it is invited to ask, since somebody was answered. For
+// each answer a few are invited.
 func (l *Place) Turn() <-chan bool { return l.turn }
 
-// Want says that there may be something to look at for this request: a probe is due.
-func (l *Place) Want() {
-	if l == nil {
-		return
-	}
+// Want says that there may be something to look at for this request.
+func (l *Place) Want(now time.Time) {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.wants = l.wants || l.state == placeWaits
-	p.release()
+	p.release(now)
 }
 
 // Force is a turn at once: the request's time is up, and it looks for the last time. If its turn came at the same moment, that is the one.
-func (l *Place) Force() {
-	if l == nil {
-		return
-	}
+func (l *Place) Force(now time.Time) {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.Index(p.line, l); i >= 0 {
-		p.leaveLine(i)
+		p.letOut(i, now)
 	}
 }
 
-// Back returns a request to its place that found nobody to ask, or was refused. It looks again when there is news.
-func (l *Place) Back() {
-	if l == nil {
-		return
-	}
+// Back returns a request to its place that found nobody to ask, or was refused, and reports whether there is room for it. It looks again when there is
+// news. If it did not use its invitation, somebody behind it is invited.
+func (l *Place) Back(now time.Time, unused bool) bool {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.state == placeWaits {
-		return
+	if l.state != placeAsks && p.isFull() {
+		return false
 	}
 	l.end()
 	l.state = placeWaits
@@ -132,34 +163,46 @@ func (l *Place) Back() {
 	case <-l.turn:
 	default:
 	}
-	i, _ := slices.BinarySearchFunc(p.line, l.number, func(other *Place, n uint64) int {
-		if other.number < n {
-			return -1
-		}
-		return 1
-	})
+	if unused {
+		p.invite(1, l.number)
+	}
+	i := len(p.line)
+	for i > 0 && p.line[i-1].number > l.number {
+		i--
+	}
 	p.line = slices.Insert(p.line, i, l)
-	p.release()
+	p.release(now)
+	return true
 }
 
 // Answers reports that the request has content.
-func (l *Place) Answers() {
+func (l *Place) Answers(now time.Time) {
 	if l == nil {
 		return
 	}
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.state != placeOut {
+	if l.state != placeAsks && l.state != placeLate {
 		return
 	}
+	l.end()
 	l.state = placeAnswered
 	p.carried++
-	p.window += moreOut
-	p.release()
+	p.vain = false
+	if p.row++; p.row >= enough {
+		p.tight = false
+	}
+	if p.tight {
+		p.window = max(p.window, p.carried+1)
+	} else {
+		p.window += moreAsk
+		p.invite(moreAsk, 0)
+	}
+	p.release(now)
 }
 
-// Refused reports that an attempt of the request failed: there is room for those that have content, and not for more.
+// Refused reports that an attempt of the request failed: there is room for those that have content, and for one that finds out whether there is for more.
 func (l *Place) Refused() {
 	if l == nil {
 		return
@@ -167,56 +210,49 @@ func (l *Place) Refused() {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.state == placeOut {
-		p.window = max(fewOut, p.carried)
-	}
-}
-
-// Stalls reports that the request waits, for content that is late or for a rate limit, which is to keep nobody else.
-func (l *Place) Stalls() {
-	if l == nil {
-		return
-	}
-	p := l.parking
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.state == placeOut {
-		l.end()
-		p.release()
+	if l.state == placeAsks || l.state == placeLate {
+		l.refused = true
+		p.window, p.tight, p.row = p.carried+1, true, 0
 	}
 }
 
 // Leave ends all that the place stands for. It may be called again.
-func (l *Place) Leave() {
-	if l == nil {
-		return
-	}
+func (l *Place) Leave(now time.Time) {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(p.line, l); i >= 0 {
-		p.line = slices.Delete(p.line, i, i+1)
-	}
-	if l.state == placeAnswered { // there is room, for some that were refused too
-		for _, next := range p.line[:min(len(p.line), moreOut)] {
-			next.invited = true
-		}
+	switch {
+	case l.state == placeAnswered && p.tight: // there is room, for one that was refused too
+		p.invite(1, 0)
+	case l.state == placeAnswered:
+		p.invite(moreAsk, 0)
+	case l.state == placeWaits && l.invited:
+		p.invite(1, l.number)
 	}
 	l.end()
-	p.release()
+	p.release(now)
 }
 
-// end takes a place out of the count.
+// end takes a place out of where it is counted.
 func (l *Place) end() {
 	p := l.parking
+	is := func(other *Place) bool { return other == l }
 	switch l.state {
+	case placeWaits:
+		p.line = slices.DeleteFunc(p.line, is)
+	case placeAsks:
+		p.asking = slices.DeleteFunc(p.asking, is)
 	case placeAnswered:
 		p.carried--
-		p.out--
-	case placeOut:
-		p.out--
 	}
 	l.state = placeOver
+}
+
+// Moves reports whether those that waited are being answered.
+func (p *Parking) Moves() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.carried > 0
 }
 
 // Woken returns a channel that the next Wake closes. It is asked for before the snapshot on which a request decides to wait, lest
@@ -230,9 +266,20 @@ func (p *Parking) Woken() <-chan struct{} {
 	return p.woken
 }
 
-// Wake lets all that wait look again, those that are parked when it is their turn: an endpoint or a probe answered, or, which is not good, a probe failed, so
-// that those who wait must know when the next one is due.
-func (p *Parking) Wake(good bool) {
+// News is what Wake tells.
+type News uint8
+
+// The news.
+const (
+	NewsBad      News = iota // a probe failed: those who wait must know when the next one is due
+	NewsProbed               // a probe was answered
+	NewsClosed               // and closed a breaker
+	NewsAnswered             // a request was answered
+)
+
+// Wake lets all that wait look again, those that are parked when it is their turn. If the news is good, a few are invited to ask: but one if the last
+// were in vain, since endpoints may answer probes and nothing else.
+func (p *Parking) Wake(now time.Time, news News) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.woken != nil {
@@ -240,13 +287,23 @@ func (p *Parking) Wake(good bool) {
 		p.woken = nil
 	}
 	p.news++
-	if good {
-		p.good = p.news
+	switch {
+	case news == NewsAnswered:
+		p.vain = false
+		p.invite(moreAsk, 0)
+	case news == NewsClosed && p.vain:
+		p.invite(1, 0)
+	case news == NewsClosed:
+		p.vain = true
+		p.window, p.tight = max(p.window, p.carried+fewAsk), false
+		p.invite(fewAsk, 0)
+	case news == NewsProbed && !p.vain:
+		p.invite(moreAsk, 0)
 	}
-	p.release()
+	p.release(now)
 }
 
-// Parked returns how many are parked.
+// Parked returns how many wait for their turn.
 func (p *Parking) Parked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -5,87 +5,128 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
-// parked is a line of n, of whom the first had their turn, in vain.
-func parked(t *testing.T, n int) (*Parking, []*Place) {
+// parkingLot is a line whose time passes.
+type parkingLot struct {
+	*testing.T
+	Parking
+	now  time.Time
+	list []*Place
+}
+
+// parked is a line of n, of whom each had a turn, in vain.
+func parked(t *testing.T, n int) *parkingLot {
 	t.Helper()
-	p := &Parking{}
-	list := make([]*Place, n)
-	for i := range list {
-		if list[i] = p.Enter(); list[i] == nil {
+	p := &parkingLot{T: t, now: begin}
+	for i := range n {
+		l := p.Enter(p.now)
+		if l == nil {
 			t.Fatalf("request %d: no room", i)
 		}
-		if !hasTurn(list[i]) {
-			t.Fatalf("request %d: got no turn at first", i)
+		p.list = append(p.list, l)
+		p.turns(i)
+		p.back(false, i)
+	}
+	return p
+}
+
+func (p *parkingLot) back(unused bool, list ...int) {
+	p.Helper()
+	for _, i := range list {
+		if !p.list[i].Back(p.now, unused) {
+			p.Fatalf("request %d: no room to come back to", i)
 		}
-		list[i].Back()
-	}
-	return p, list
-}
-
-// hasTurn reports whether the turn has come.
-func hasTurn(l *Place) bool {
-	select {
-	case <-l.Turn():
-		return true
-	default:
-		return false
 	}
 }
 
-// turns returns whose turn has come.
-func turns(list []*Place) (got []int) {
-	for i, l := range list {
-		if hasTurn(l) {
+func (p *parkingLot) answers(list ...int) {
+	for _, i := range list {
+		p.list[i].Answers(p.now)
+	}
+}
+
+func (p *parkingLot) leave(list ...int) {
+	for _, i := range list {
+		p.list[i].Leave(p.now)
+	}
+}
+
+func (p *parkingLot) leaveAll() {
+	p.Helper()
+	for _, l := range p.list {
+		l.Leave(p.now)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.line) != 0 || len(p.asking) != 0 || p.carried != 0 {
+		p.Errorf("got %d in the line, %d that ask and %d answered, want none", len(p.line), len(p.asking), p.carried)
+	}
+}
+
+// turns checks whose turns came since they were looked at last. Those that are invited are told as negative, less one.
+func (p *parkingLot) turns(want ...int) {
+	p.Helper()
+	var got []int
+	for i, l := range p.list {
+		select {
+		case invited := <-l.Turn():
+			if invited {
+				i = -i - 1
+			}
 			got = append(got, i)
+		default:
 		}
 	}
-	return got
+	if !slices.Equal(got, want) {
+		p.Fatalf("got the turns of %v, want %v", got, want)
+	}
 }
 
-func upTo(from, to int) (list []int) {
-	for i := from; i < to; i++ {
+func from(a, b int) (list []int) {
+	for i := a; i < b; i++ {
 		list = append(list, i)
 	}
 	return list
 }
 
-func (p *Parking) mustBeEmpty(t *testing.T) {
-	t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.line) != 0 || p.out != 0 || p.carried != 0 {
-		t.Errorf("got %d in the line, %d out and %d answered, want none", len(p.line), p.out, p.carried)
-	}
-}
-
 func TestParkingHasRoomFor256(t *testing.T) {
 	t.Parallel()
-	p, list := parked(t, 256)
-	if p.Enter() != nil {
+	p := parked(t, 256)
+	if p.Enter(p.now) != nil {
 		t.Fatal("got room for one more")
 	}
 	if got := p.Parked(); got != 256 {
 		t.Errorf("got %d parked", got)
 	}
-	list[7].Leave()
-	list[7].Leave()
-	if p.Enter() == nil || p.Parked() != 255 { // its turn came at once
+	p.Wake(p.now, NewsBad)
+	p.turns(from(0, 8)...)
+	if p.Enter(p.now) != nil {
+		t.Error("got the room of one that may come back")
+	}
+	p.leave(7, 7)
+	if p.list = append(p.list, p.Enter(p.now)); p.list[256] == nil || p.Enter(p.now) != nil {
 		t.Error("want room for one after one left")
 	}
+	p.answers(0)
+	p.list = append(p.list, p.Enter(p.now))
+	if p.list[0].Back(p.now, false) {
+		t.Error("want no room to come back to for one that was answered")
+	}
+	p.leaveAll()
 }
 
 func TestParkingWakesOthers(t *testing.T) {
 	t.Parallel()
 	var p Parking
-	p.Wake(true)
+	p.Wake(begin, NewsAnswered)
 	var all sync.WaitGroup
 	for range 10 {
 		woken := p.Woken()
 		all.Go(func() { <-woken })
 	}
-	p.Wake(true)
+	p.Wake(begin, NewsBad)
 	all.Wait()
 	select {
 	case <-p.Woken():
@@ -94,174 +135,202 @@ func TestParkingWakesOthers(t *testing.T) {
 	}
 }
 
-// The first few look; with each that is answered come more, and with one that is refused no more than there is room for.
-func TestParkingLine(t *testing.T) {
+// The first look, and ask if they are invited; the more are answered, the more follow.
+func TestParkingGrows(t *testing.T) {
 	t.Parallel()
-	p, list := parked(t, 40)
-	expect := func(want ...int) {
-		t.Helper()
-		if got := turns(list); !slices.Equal(got, want) {
-			t.Fatalf("got the turns of %v, want %v", got, want)
-		}
+	p := parked(t, 60)
+	p.Wake(p.now, NewsBad)
+	p.turns(from(0, 8)...)
+	p.Wake(p.now, NewsClosed) // they ask; the next eight of the line are invited
+	p.turns()
+	if p.Moves() {
+		t.Error("got that somebody is answered")
 	}
-	p.Wake(true)
-	expect(upTo(0, 8)...)
-	p.Wake(true)
-	expect() // they are out
-	list[0].Answers()
-	list[0].Answers()
-	expect(8, 9)
-	list[1].Refused()
-	list[2].Answers() // ten are out, and the window is of eight
-	expect()
-	list[3].Back() // refused; it goes before the others, and there is news since it looked
-	expect(3)
-	list[3].Back()
-	expect(10)
-	for _, i := range []int{4, 5, 6, 7, 8, 9, 10, 1} {
-		list[i].Answers()
+	p.answers(0, 0) // once
+	p.turns(-9, -10)
+	p.answers(1, 2, 3)
+	p.turns(-11, -12, -13, -14, -15, -16)
+	if !p.Moves() {
+		t.Error("want that somebody is answered")
 	}
-	expect(upTo(11, 27)...)
-	list[11].Refused() // as many as have content, and those who are out for now are more
-	list[12].Stalls()
-	list[12].Answers() // too late to count
-	list[12].Refused()
-	for _, l := range list[13:27] {
-		l.Back()
-	}
-	expect() // eleven are out, ten of them with content
-	for _, i := range []int{0, 2, 4} {
-		list[i].Leave() // two of the line are invited
-	}
-	expect(3, 13)
-	for _, l := range list {
-		l.Leave()
-	}
-	p.mustBeEmpty(t)
-	if late := p.Enter(); !hasTurn(late) {
-		t.Error("want a turn in an empty line")
-	}
+	p.leave(0) // its room, and that of those that are invited for it
+	p.turns(-17)
+	p.leaveAll()
 }
 
-func TestParkingWantAndForce(t *testing.T) {
+// Who is not refused keeps nobody waiting for long, and lets others follow; its answer counts when it comes.
+func TestParkingOfTheSlow(t *testing.T) {
 	t.Parallel()
-	p, list := parked(t, 20)
-	p.Wake(true)
-	turns(list)
-	list[19].Want() // the first eight are out
-	if list[12].Force(); hasTurn(list[12]) || hasTurn(list[19]) {
-		t.Error("got a turn beyond the window")
+	p := parked(t, 60)
+	p.Wake(p.now, NewsBad)
+	p.turns(from(0, 8)...)
+	p.now = p.now.Add(askTime - 1)
+	p.list[59].Want(p.now)
+	p.turns()
+	p.now = p.now.Add(1)
+	p.list[59].Want(p.now) // each of the eight invites one, and 24 may ask
+	p.turns(-9, -10, -11, -12, -13, -14, -15, -16, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)
+	p.answers(0) // late
+	if !p.Moves() {
+		t.Error("want that it counts")
 	}
-	list[0].Back()
-	list[0].Back()
-	list[0].Want()
-	if got := turns(list); got != nil {
-		t.Fatalf("got the turns of %v, want none: nine were out", got)
-	}
-	for _, l := range list[1:8] {
-		l.Back()
-	}
-	if got, want := turns(list), []int{0, 8, 9, 10, 11, 13, 14}; !slices.Equal(got, want) {
-		t.Fatalf("got the turns of %v, want %v", got, want)
-	}
-	list[15].Want()
-	list[15].Force()
-	list[15].Force() // its turn may have come at the same moment
-	list[15].Back()
-	if got, want := turns(list), []int(nil); !slices.Equal(got, want) {
-		t.Fatalf("got the turns of %v, want %v", got, want)
-	}
-	for _, l := range list {
-		l.Leave()
-	}
-	p.mustBeEmpty(t)
+	p.turns(-33)
+	p.leaveAll()
 }
 
-// A turn tells whether there is good news, for which an attempt is free.
-func TestParkingNews(t *testing.T) {
+// A refusal shows how many there is room for: those that have content, and one that finds out whether there is more. When one is over, one is invited.
+func TestParkingIsTight(t *testing.T) {
 	t.Parallel()
-	var p Parking
-	l := p.Enter()
-	if <-l.Turn() {
-		t.Error("got news at first")
+	p := parked(t, 60)
+	p.Wake(p.now, NewsBad)
+	p.turns(from(0, 8)...)
+	p.answers(0, 1)
+	p.turns(-9, -10, -11, -12)
+	p.list[2].Refused()
+	p.now = p.now.Add(askTime)
+	p.list[59].Want(p.now) // all are late, and two are answered: one may ask
+	p.turns(12)
+	p.leave(0)
+	p.turns(-14)
+	p.answers(13)
+	p.turns()
+	p.now = p.now.Add(askTime)
+	p.list[59].Want(p.now)
+	p.turns(14)
+	for i := 14; i < 14+enough-1; i++ { // with the one before as many as tell that there is room again
+		p.answers(i)
+		p.now = p.now.Add(askTime)
+		p.list[59].Want(p.now)
 	}
-	l.Back()
-	l.Want()
-	if <-l.Turn() {
-		t.Error("got news of a probe that is due")
+	p.turns(15, 16, 17, 18, 19, 20, 21, -23, -24, -25, -26, 26, 27, 28)
+	p.leaveAll()
+}
+
+func TestParkingWantForceAndBack(t *testing.T) {
+	t.Parallel()
+	p := parked(t, 20)
+	p.Wake(p.now, NewsBad)
+	p.turns(from(0, 8)...)
+	p.list[19].Want(p.now)
+	p.list[12].Force(p.now) // beyond the window
+	p.list[12].Force(p.now)
+	p.turns()
+	p.back(false, 0, 0) // nothing is new to it
+	p.list[0].Want(p.now)
+	p.turns()
+	p.back(false, 1)
+	p.turns(0) // the first of the line
+	p.back(false, 2)
+	p.turns(8)
+	p.list[9].Want(p.now)
+	p.back(false, 3)
+	p.list[9].Force(p.now) // its turn came at the same moment
+	p.back(false, 9)
+	p.turns(10)
+	p.leaveAll()
+}
+
+// A few are invited by good news; who cannot use it invites the next of the line.
+func TestParkingInvites(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		news []News
+		want []int // who is invited
+	}{
+		"bad":                   {[]News{NewsBad}, nil},
+		"probed":                {[]News{NewsProbed}, from(0, 2)},
+		"answered":              {[]News{NewsAnswered}, from(0, 2)},
+		"closed":                {[]News{NewsClosed}, from(0, 8)},
+		"closed in vain":        {[]News{NewsClosed, NewsProbed, NewsClosed}, from(0, 9)},
+		"closed, then answered": {[]News{NewsClosed, NewsAnswered, NewsProbed}, from(0, 12)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := parked(t, 30)
+			p.window = 0 // nobody has a turn
+			for _, news := range c.news {
+				p.Wake(p.now, news)
+			}
+			var got []int
+			for i, l := range p.list {
+				invited := l.invited
+				select {
+				case invited = <-l.Turn():
+				default:
+				}
+				if invited {
+					got = append(got, i)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+			p.leaveAll()
+		})
 	}
-	p.Wake(true) // while it looks
-	l.Back()
-	if !<-l.Turn() {
-		t.Error("want the news of what happened while it looked")
+	p := parked(t, 4)
+	p.Wake(p.now, NewsAnswered)
+	p.turns(-1, -2, 2, 3)
+	p.back(false, 2, 3)
+	p.back(true, 0)
+	p.turns(-3)
+	p.leave(1) // while it asks: that may be of use
+	p.Wake(p.now, NewsAnswered)
+	p.turns(-1, -4)
+	p.leaveAll()
+	p = parked(t, 3)
+	p.window = 0
+	p.Wake(p.now, NewsAnswered)
+	p.leave(0) // whoever leaves the line leaves the invitation
+	if !p.list[2].invited {
+		t.Error("want that the next one is invited")
 	}
-	p.Wake(false)
-	l.Back()
-	if <-l.Turn() {
-		t.Error("got good news of a probe that failed")
-	}
-	other := p.Enter()
-	<-other.Turn()
-	other.Answers()
-	l.Back()
-	if hasTurn(l) {
-		t.Error("got a turn without news")
-	}
-	other.Leave()
-	if !<-l.Turn() {
-		t.Error("want the news of an answer that is whole")
-	}
+	p.leaveAll()
 }
 
 func TestNilPlace(t *testing.T) {
 	t.Parallel()
 	var l *Place
-	for _, f := range []func(){l.Want, l.Force, l.Back, l.Answers, l.Refused, l.Stalls, l.Leave} {
-		f()
-	}
+	l.Answers(begin)
+	l.Refused()
 }
 
 // Whatever requests do, and in whatever order, nobody is counted twice or left behind.
 func TestParkingAtRandom(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		var p Parking
-		var list []*Place
+		p := &parkingLot{T: t, now: begin}
 		for range 500 {
-			if len(list) < 30 && r.IntN(3) == 0 {
-				list = append(list, p.Enter())
+			p.now = p.now.Add(time.Duration(r.IntN(200)) * ms)
+			if len(p.list) < 30 && r.IntN(3) == 0 {
+				p.list = append(p.list, p.Enter(p.now))
 			}
-			if len(list) == 0 {
+			if len(p.list) == 0 {
 				continue
 			}
-			i := r.IntN(len(list))
-			l := list[i]
-			switch r.IntN(9) {
+			i := r.IntN(len(p.list))
+			l := p.list[i]
+			switch r.IntN(8) {
 			case 0:
-				l.Want()
+				l.Want(p.now)
 			case 1:
-				l.Force()
+				l.Force(p.now)
 			case 2, 3:
-				l.Back()
+				l.Back(p.now, r.IntN(2) == 0)
 			case 4:
-				l.Answers()
+				l.Answers(p.now)
 			case 5:
 				l.Refused()
 			case 6:
-				l.Stalls()
-			case 7:
-				p.Wake(true)
+				p.Wake(p.now, News(r.IntN(4)))
 			default:
-				l.Leave()
-				list = slices.Delete(list, i, i+1)
+				l.Leave(p.now)
+				p.list = slices.Delete(p.list, i, i+1)
 			}
-			p.mustAddUp(t, list)
+			p.mustAddUp()
 		}
-		for _, l := range list {
-			l.Leave()
-		}
-		p.mustBeEmpty(t)
+		p.leaveAll()
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -269,29 +338,28 @@ func TestParkingAtRandom(t *testing.T) {
 }
 
 // mustAddUp checks that the counts are those of the places, that the line is in order, and that nobody who has something to look at waits while there is room.
-func (p *Parking) mustAddUp(t *testing.T, list []*Place) {
-	t.Helper()
+func (p *parkingLot) mustAddUp() {
+	p.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waits, out, answered := 0, 0, 0
-	for _, l := range list {
+	waits, asks, answered := 0, 0, 0
+	for _, l := range p.list {
 		switch l.state {
 		case placeWaits:
 			waits++
-			if p.out < p.window && (l.wants || l.invited || l.seen != p.news) {
-				t.Error("one waits while there is room")
+			if len(p.asking)+p.carried < p.window && (l.wants || l.invited || l.seen != p.news) {
+				p.Error("one waits while there is room")
 			}
 		case placeAnswered:
 			answered++
-			out++
-		case placeOut:
-			out++
+		case placeAsks:
+			asks++
 		}
 	}
-	if waits != len(p.line) || out != p.out || answered != p.carried {
-		t.Errorf("got %d, %d and %d, want %d, %d and %d", len(p.line), p.out, p.carried, waits, out, answered)
+	if waits != len(p.line) || asks != len(p.asking) || answered != p.carried {
+		p.Errorf("got %d, %d and %d, want %d, %d and %d", len(p.line), len(p.asking), p.carried, waits, asks, answered)
 	}
 	if !slices.IsSortedFunc(p.line, func(a, b *Place) int { return int(a.number) - int(b.number) }) {
-		t.Error("the line is not in order")
+		p.Error("the line is not in order")
 	}
 }

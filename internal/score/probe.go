@@ -168,12 +168,15 @@ func (h *Health) ProbeFailed(now time.Time) {
 	h.breaker.probeFailed(now, h.random)
 }
 
-// ProbeLimited reports that a probe was answered with a 429. The breaker stays as it is.
+// ProbeLimited reports that a probe was answered with a 429. The breaker stays as it is; the next probe follows after the backoff.
 func (h *Health) ProbeLimited(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.breaker.probe = NoProbe
 	h.headroom, h.headAt = 0, now
+	if h.breaker.open {
+		h.breaker.postpone(now, h.random)
+	}
 }
 
 // ProbeAbandoned reports that a probe told nothing: it was cancelled, or refused for what is no matter of health. The next follows

@@ -59,7 +59,7 @@ func TestProbeOutcomes(t *testing.T) {
 		},
 		"limited": {
 			func(h *Health, now time.Time) { h.ProbeLimited(now) },
-			State{Breaker: Open, Failures: shut, Median: 500 * ms, Consecutive: 3},
+			State{Breaker: Open, Failures: shut, Median: 500 * ms, ProbeIn: second, Consecutive: 3},
 		},
 		"told nothing": {
 			func(h *Health, now time.Time) { h.ProbeAbandoned(now) },
