@@ -397,3 +397,24 @@ func TestGuardAfterLeavingTheLine(t *testing.T) {
 		}
 	})
 }
+
+// Calls that stand in line while others of it are answered have more than RetryPolicy.Park: it bounds the wait for anybody to become usable.
+func TestParkWhileOthersAreAnswered(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a := h.shop("a")
+		a.takesT = 5 * time.Second
+		a.answer = func(int32) holdfasttest.Reply {
+			return holdfasttest.Reply{Chunks: slices.Repeat([]string{"x"}, 10), Between: 500 * time.Millisecond, BeforeFirst: 500 * time.Millisecond}
+		}
+		h.conf.Retry.Park = 10 * time.Second
+		client := h.open(t)
+		mustChat(t, client, why())
+		a.takes.Store(10)
+		a.closes(12 * time.Second)
+		go func() { _ = asking(t, 5*time.Second, client)() }()
+		time.Sleep(6 * time.Second) // the breaker is open
+		var g herd
+		g.come(60, 10*time.Millisecond, asking(t, 2*time.Minute, client))
+		g.must(t, 50, time.Minute)
+	})
+}

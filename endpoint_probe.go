@@ -11,8 +11,9 @@ import (
 // Probes says how holdfast finds out whether an endpoint whose breaker is open answers again. Probes run only while calls come that would
 // have asked the endpoint: such a call starts one beside itself, at most every second to ten seconds for each endpoint, the more seldom the
 // longer it has been away, and no user waits for it. It takes five seconds at most, or as long as the endpoint nearly always takes to its first
-// content, if that is longer, up to 30. Two good ones close the breaker. An endpoint that answers but took much longer than is usual for it is probed too, at most every 15 seconds and once in
-// 20 calls, so that it is asked again when it is as fast as before. See [Config].HealthByCountry, which keeps a breaker for each country.
+// content, if that is longer, up to 30. Two good ones close the breaker. An endpoint that answers but took much longer than is usual for it is
+// probed too, at most every 15 seconds and once in 20 calls, so that it is asked again when it is as fast as before. See
+// [Config].HealthByCountry, which keeps a breaker for each country.
 type Probes struct {
 	// By is what a probe asks for. Empty means ProbeToken.
 	By ProbeBy `json:"by,omitempty"`

@@ -57,12 +57,12 @@ func (k *call) askAgain(r score.Resort) bool {
 }
 
 // askLater lets a call that was refused after it waited for its turn ask again when it is invited to; or after a while, the longer the more often: it
-// may be that nobody else is answered, or not soon.
+// may be that nobody else is answered, so that nobody is invited.
 func (k *call) askLater(ctx context.Context, r score.Resort) bool {
 	now := time.Now()
 	if k.asksAt.IsZero() {
-		k.asksAt = now.Add(score.ParkedPause(k.pauses, nil))
 		k.pauses++
+		k.asksAt = now.Add(score.ParkedPause(k.pauses-1, k.client.routing.parking.Moves(), nil))
 	}
 	pause := k.asksAt.Sub(now)
 	if k.free || pause <= 0 || !k.enterLine() {
@@ -107,6 +107,9 @@ func (k *call) again(i int, why string) bool {
 func (k *call) park(ctx context.Context, r score.Resort) bool {
 	begun := time.Now()
 	left := min(cmp.Or(k.client.config.Retry.Park, defaultPark)-k.parked, r.For)
+	if left <= 0 && k.client.routing.parking.Moves() {
+		left = min(score.ParkedLook, r.For)
+	}
 	if k.client.config.Retry.NoPark || left <= 0 || !k.enterLine() {
 		return false
 	}

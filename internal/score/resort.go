@@ -102,10 +102,13 @@ func Pause(n int, random func() float64) time.Duration {
 	return leastPause + scaled(most, between(0, 1, random))
 }
 
-// ParkedPause returns how long a parked request that was refused for the nth time, from 0, waits before it asks again uninvited. random is as for
-// [NewHealth].
-func ParkedPause(n int, random func() float64) time.Duration {
+// ParkedPause returns how long a parked request that was refused for the nth time, from 0, waits before it asks again uninvited: the longest at once if
+// others are answered, since it will be invited. random is as for [NewHealth].
+func ParkedPause(n int, moves bool, random func() float64) time.Duration {
 	const most = 4 // times doubled
+	if moves {
+		n = most
+	}
 	return scaled(ParkedLook<<min(max(n, 0), most), between(0.75, 1.25, random))
 }
 
