@@ -1,6 +1,7 @@
 package holdfast_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -400,21 +401,74 @@ func TestGuardAfterLeavingTheLine(t *testing.T) {
 
 // Calls that stand in line while others of it are answered have more than RetryPolicy.Park: it bounds the wait for anybody to become usable.
 func TestParkWhileOthersAreAnswered(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		takes int32
+		reply holdfasttest.Reply
+		time  time.Duration
+		least int
+	}{
+		"as they are written": {10, holdfasttest.Reply{Chunks: slices.Repeat([]string{"x"}, 10), Between: 500 * time.Millisecond}, 5 * time.Second, 50},
+		"in one piece":        {4, holdfasttest.Reply{BeforeHeaders: 3 * time.Second}, 3 * time.Second, 35},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *house) {
+				a := h.shop("a")
+				a.takesT = c.time
+				a.answer = func(int32) holdfasttest.Reply { return c.reply }
+				h.conf.Retry.Park = 15 * time.Second
+				client := h.open(t)
+				mustChat(t, client, why())
+				time.Sleep(c.time)
+				a.takes.Store(c.takes)
+				a.closes(12 * time.Second)
+				go func() { _ = asking(t, 5*time.Second, client)() }()
+				time.Sleep(6 * time.Second) // the breaker is open
+				var g herd
+				g.come(60, 10*time.Millisecond, asking(t, 2*time.Minute, client))
+				for range 30 {
+					time.Sleep(time.Second)
+					if s := client.Status(); s.RetryBudget < 0 {
+						t.Errorf("the budget is %v", s.RetryBudget)
+					}
+				}
+				g.must(t, c.least, 80*time.Second)
+			})
+		})
+	}
+}
+
+// Who was refused after it waited does not wait to be invited for longer than it has.
+func TestRefusedWithLittleTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
-		a := h.shop("a")
-		a.takesT = 5 * time.Second
-		a.answer = func(int32) holdfasttest.Reply {
-			return holdfasttest.Reply{Chunks: slices.Repeat([]string{"x"}, 10), Between: 500 * time.Millisecond, BeforeFirst: 500 * time.Millisecond}
-		}
-		h.conf.Retry.Park = 10 * time.Second
+		begun := time.Now()
+		h.endpoint("a", speakerOf("claude")).Respond(func(r holdfasttest.Request) holdfasttest.Reply {
+			const outage, refusals = 8 * time.Second, 11 * time.Second
+			switch d := time.Since(begun); {
+			case d == 0:
+				return holdfasttest.Reply{}
+			case d < outage:
+				return overloaded
+			case bytes.Contains(r.Body, []byte("long")): // the only one that is answered
+				return holdfasttest.Reply{Chunks: slices.Repeat([]string{"x"}, 120), Between: time.Second}
+			case d < refusals && !isProbe(r):
+				return holdfasttest.Reply{Error: holdfasttest.Overloaded, BeforeHeaders: 200 * time.Millisecond}
+			}
+			return holdfasttest.Reply{}
+		})
 		client := h.open(t)
 		mustChat(t, client, why())
-		a.takes.Store(10)
-		a.closes(12 * time.Second)
+		time.Sleep(time.Millisecond)
 		go func() { _ = asking(t, 5*time.Second, client)() }()
-		time.Sleep(6 * time.Second) // the breaker is open
-		var g herd
-		g.come(60, 10*time.Millisecond, asking(t, 2*time.Minute, client))
-		g.must(t, 50, time.Minute)
+		time.Sleep(6 * time.Second)
+		var long, g herd
+		long.come(1, 0, func() error {
+			_, _, err := within(t, 4*time.Minute, client, &holdfast.ChatRequest{Messages: holdfast.Ask("long")})
+			return err
+		})
+		time.Sleep(500 * time.Millisecond)
+		g.come(2, 100*time.Millisecond, asking(t, 8*time.Second, client))
+		g.must(t, 2, 8*time.Second)
+		long.must(t, 1, 4*time.Minute)
 	})
 }

@@ -271,3 +271,54 @@ func TestSilentAndRefusedBefore(t *testing.T) {
 		})
 	}
 }
+
+// One reserve is taken at a time: not the last resort and, unseen, one that refused the call before.
+func TestLastResortAndRefusedBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		b := h.endpoint("b", speakerOf("chat"), overloaded, holdfasttest.Reply{})
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{BeforeHeaders: time.Hour})
+		h.endpoint("local", speakerOf("local"), holdfasttest.Reply{Error: holdfasttest.Overloaded})
+		h.conf.Endpoints[1].Price = 1.2
+		h.conf.Endpoints[2].Local = true
+		h.conf.Retry.MaxAttempts = 4
+		client := h.open(t)
+		answer, took, err := within(t, 2*time.Minute, client, why())
+		if err != nil || took > 30*time.Second || len(b.Requests()) != 2 {
+			t.Errorf("got %v after %v, want b's answer when the local model failed\n%s", err, took, trailOf(answer, err))
+		}
+		if s := client.Status(); s.RetryBudget != 100 {
+			t.Errorf("the budget is %v after an answer, want 100", s.RetryBudget)
+		}
+	})
+}
+
+// lateKey takes its time from the second reading on.
+type lateKey struct{ reads atomic.Int32 }
+
+func (k *lateKey) Secret(ctx context.Context) (holdfast.Secret, error) {
+	if k.reads.Add(1) > 1 {
+		select {
+		case <-time.After(4500 * time.Millisecond):
+		case <-ctx.Done():
+			return holdfast.Secret{}, ctx.Err()
+		}
+	}
+	return holdfast.NewSecret("k"), nil
+}
+
+// While the key of one that refused the call before is read, no other reserve goes there too.
+func TestRefusedBeforeWithALateKey(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		b := h.endpoint("b", speakerOf("chat"), overloaded, holdfasttest.Reply{BeforeHeaders: time.Hour})
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{BeforeHeaders: time.Hour})
+		h.endpoint("c", speakerOf("claude"), // its own reserve takes b; then it fails, and that of a looks for another
+			holdfasttest.Reply{Error: holdfasttest.Overloaded, BeforeHeaders: 10500 * time.Millisecond}, holdfasttest.Reply{BeforeHeaders: time.Hour})
+		h.conf.Endpoints[1].Price, h.conf.Endpoints[2].Price = 1.2, 3
+		h.conf.Endpoints[0].KeySource = &lateKey{}
+		client := h.open(t)
+		answer, _, err := within(t, time.Minute, client, why())
+		if holdfast.KindOf(err) != holdfast.KindDeadline || len(b.Requests()) != 2 {
+			t.Errorf("got %v, with b asked %d times, want twice\n%s", err, len(b.Requests()), trailOf(answer, err))
+		}
+	})
+}

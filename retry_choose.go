@@ -123,8 +123,8 @@ func (k *call) pay(c *candidate, trial bool) bool {
 			return false
 		}
 		k.taken++
-		c.paid = true
 	}
+	c.paid = !free
 	k.claims++
 	return true
 }

@@ -93,25 +93,36 @@ func (k *call) reserve(ctx context.Context, x *exchange) *candidate {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
+	c := k.pick(x, holds, now, func(g group, s *score.Snapshot) *candidate {
+		if !x.run.overdue && !x.run.trial {
+			k.keepEqual(g, s, x)
+		}
+		return k.choose(ctx, g, holds, s, now)
+	})
+	if c == nil && x.run.overdue {
+		c = k.pick(x, holds, now, func(g group, s *score.Snapshot) *candidate {
+			if c := k.local(g, s); c != nil {
+				return c
+			}
+			return k.askedBefore(g, s, now)
+		})
+	}
+	if c != nil {
+		x.run.helped, k.reserved = true, now
+	}
+	k.putOff(x)
+	return c
+}
+
+// pick looks for a candidate in one group after the other. k.mu is held.
+func (k *call) pick(x *exchange, holds []hold, now time.Time, from func(g group, s *score.Snapshot) *candidate) *candidate {
 	for g := k.nextGroup(0); g.from < len(k.field) && k.mayHelp(x); g = k.nextGroup(g.to) {
 		s := k.view(g, holds, now)
 		s.Trials = false
-		if !x.run.overdue && !x.run.trial {
-			k.keepEqual(g, &s, x)
-		}
-		if c := k.choose(ctx, g, holds, &s, now); c != nil {
-			x.run.helped, k.reserved = true, now
-			k.putOff(x)
+		if c := from(g, &s); c != nil {
 			return c
 		}
-		if x.run.overdue {
-			if c := cmp.Or(k.local(g, &s), k.askedBefore(g, &s, now)); c != nil {
-				x.run.helped, k.reserved = true, now
-				return c
-			}
-		}
 	}
-	k.putOff(x)
 	return nil
 }
 
@@ -122,8 +133,7 @@ func (k *call) askedBefore(g group, s *score.Snapshot, now time.Time) *candidate
 		return nil
 	}
 	for i := range s.Candidates {
-		c := &k.field[g.from+i]
-		s.Candidates[i].Tried = slices.ContainsFunc(k.running, func(x *exchange) bool { return x.endpoint == c.endpoint })
+		s.Candidates[i].Tried = k.asks(k.field[g.from+i].endpoint)
 	}
 	choice := score.Choose(*s)
 	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index], false) {
@@ -131,6 +141,12 @@ func (k *call) askedBefore(g group, s *score.Snapshot, now time.Time) *candidate
 	}
 	k.asksAgain++
 	return k.ask(g, *s, choice)
+}
+
+// asks reports whether the call asks an endpoint now, or is about to. k.mu is held.
+func (k *call) asks(e *endpoint) bool {
+	return slices.ContainsFunc(k.running, func(x *exchange) bool { return x.endpoint == e }) ||
+		slices.ContainsFunc(k.field, func(c candidate) bool { return c.pending && c.endpoint == e })
 }
 
 // keepEqual rules out what is not as good as x: it is asked only when x is so late that it counts as failed.

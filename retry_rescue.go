@@ -148,7 +148,7 @@ func (k *call) climb(ctx context.Context, e *Error) error {
 	by.finish()
 	k.mu.Lock()
 	k.used, k.last, k.final, k.leader, k.over = nil, e, nil, nil, false
-	k.pauses, k.parked, k.waited = 0, 0, 0
+	k.pauses, k.parked, k.waited, k.asksAt, k.free = 0, 0, 0, time.Time{}, false
 	if k.guardDue = false; k.guard != nil {
 		s := score.Snapshot{Left: time.Until(k.deadline), LocalMean: k.client.routing.localMean.Value()}
 		k.guard.Reset(max(s.Guard(), s.Left/guardShare))

@@ -12,9 +12,10 @@ const (
 // succeed in the end give back what they took, so that going elsewhere is free; the budget runs dry only when requests fail in spite of their
 // retries. The zero Budget is full; one serves a process. Safe for concurrent use.
 type Budget struct {
-	mu    sync.Mutex
-	spent float64
-	under int // way
+	mu     sync.Mutex
+	spent  float64
+	under  int // requests under way that are not parked
+	parked int
 }
 
 // Begin reports that a request begins. It must end by Done or Left.
@@ -51,17 +52,17 @@ func (b *Budget) Done(taken int, succeeded bool) {
 	b.end(given)
 }
 
-// Park reports that a request that began waits for any endpoint to become usable, until Unpark. Meanwhile the budget does not hold an attempt for it: else those
-// that wait would let those that come ask the more the longer an outage lasts.
-func (b *Budget) Park() { b.move(-1) }
+// Park reports that a request that began waits for any endpoint to become usable, until Unpark. Meanwhile the budget does not hold an attempt for
+// it: else those that wait would let those that come ask the more the longer an outage lasts.
+func (b *Budget) Park() { b.move(1) }
 
 // Unpark reports that it goes on.
-func (b *Budget) Unpark() { b.move(1) }
+func (b *Budget) Unpark() { b.move(-1) }
 
 func (b *Budget) move(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.under = max(0, b.under+n)
+	b.under, b.parked = b.under-n, b.parked+n
 }
 
 // Left reports that the caller gave up a request that took so many attempts, which says nothing of them.
@@ -72,7 +73,7 @@ func (b *Budget) end(given float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.under = max(0, b.under-1)
-	b.spent = min(max(0, b.spent-given), b.size())
+	b.spent = min(max(0, b.spent-given), max(leastBudget, float64(b.under+b.parked)))
 }
 
 func (b *Budget) size() float64 { return max(leastBudget, float64(b.under)) }
@@ -81,5 +82,5 @@ func (b *Budget) size() float64 { return max(leastBudget, float64(b.under)) }
 func (b *Budget) Level() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.size() - b.spent
+	return max(0, b.size()-b.spent)
 }

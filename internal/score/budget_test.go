@@ -147,4 +147,20 @@ func TestBudgetOfTheParked(t *testing.T) {
 	if got := b.Level(); got != 300 {
 		t.Errorf("got %v when they go on, want 300", got)
 	}
+	for range 300 {
+		b.Take()
+	}
+	for range 250 {
+		b.Park()
+	}
+	if got := b.Level(); got != 0 || b.Take() {
+		t.Errorf("got %v when all is spent and most wait, want 0", got)
+	}
+	b.Done(0, false)
+	for range 250 {
+		b.Unpark()
+	}
+	if got := b.Level(); got != 0 {
+		t.Errorf("got %v when they go on, want that what they spent is not forgotten", got)
+	}
 }

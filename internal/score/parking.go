@@ -14,6 +14,8 @@ const (
 
 	// ParkedLook is how often a parked request is to say that it wants to look, in case that nothing else tells it that there is something to see.
 	ParkedLook = 500 * time.Millisecond
+	// movesFor is how long after the last answer the line counts as moving.
+	movesFor = 5 * time.Second
 	// askTime is how long one that asks may keep others from it: a refusal is there by then, and content need not be.
 	askTime = 500 * time.Millisecond
 )
@@ -23,15 +25,17 @@ const (
 // refuses shows how many it carries at once. The zero Parking is empty; one serves a process. Safe for concurrent use.
 type Parking struct {
 	mu      sync.Mutex
-	line    []*Place // that wait, by number
-	asking  []*Place // that had their turn, by when it was
-	carried int      // that have content
-	window  int      // how many may ask or have content
-	last    uint64   // number
-	news    uint64   // how often there was something to look at
-	vain    bool     // nobody was answered since a breaker closed
-	tight   bool     // somebody was refused: one more for each that is over, rather than for each that is answered
-	row     int      // answers since then
+	line    []*Place  // that wait, by number
+	asking  []*Place  // that had their turn, by when it was
+	carried int       // that have content
+	living  int       // of all states but placeAnswered and placeOver
+	window  int       // how many may ask or have content
+	last    uint64    // number
+	news    uint64    // how often there was something to look at
+	vain    bool      // a breaker closed, and none of the line was answered since
+	tight   bool      // one of the line was refused: one more for each that is over, rather than for each that is answered
+	row     int       // answers since the last refusal
+	moved   time.Time // when one of the line was answered last
 	woken   chan struct{}
 }
 
@@ -44,7 +48,7 @@ type Place struct {
 	state   placeState
 	seen    uint64    // news, when it had its turn
 	wants   bool      // to look, though there may be nothing new
-	invited bool      // to ask, since somebody was answered
+	invited bool      // to ask, beside the retry budget
 	since   time.Time // when it had its turn
 	refused bool      // since then
 }
@@ -63,9 +67,10 @@ const (
 func (p *Parking) Enter(now time.Time) *Place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isFull() {
+	if p.living >= mostParked {
 		return nil
 	}
+	p.living++
 	if len(p.line) == 0 { // a new trouble: how many were carried before it says nothing of how many will be
 		p.window, p.tight = p.carried+fewAsk, false
 	}
@@ -75,9 +80,6 @@ func (p *Parking) Enter(now time.Time) *Place {
 	p.release(now)
 	return l
 }
-
-// isFull also counts those that may come back.
-func (p *Parking) isFull() bool { return len(p.line)+len(p.asking) >= mostParked }
 
 // release lets those look that want to, the first of the line first.
 func (p *Parking) release(now time.Time) {
@@ -100,6 +102,7 @@ func (p *Parking) expire(now time.Time) {
 		l := p.asking[0]
 		l.end()
 		l.state = placeLate
+		p.living++
 		if !l.refused && !p.tight {
 			p.window += moreAsk
 			p.invite(1, 0)
@@ -125,8 +128,8 @@ func (p *Parking) invite(n int, from uint64) {
 	}
 }
 
-// Turn returns a channel that is sent to when the request may look for an endpoint: true if it is invited to ask, since somebody was answered. For
-// each answer a few are invited.
+// Turn returns a channel that is sent to when the request may look for an endpoint: true if it is invited to ask, beside the retry budget. A few are
+// invited by each answer, by good probes, and when those before them are not refused for a while.
 func (l *Place) Turn() <-chan bool { return l.turn }
 
 // Want says that there may be something to look at for this request.
@@ -148,31 +151,36 @@ func (l *Place) Force(now time.Time) {
 	}
 }
 
-// Back returns a request to its place that found nobody to ask, or was refused, and reports whether there is room for it. It looks again when there is
-// news. If it did not use its invitation, somebody behind it is invited.
-func (l *Place) Back(now time.Time, unused bool) bool {
+// Back returns a request to its place that found nobody to ask, or was refused. It looks again when there is news. If it did not use its invitation,
+// somebody behind it is invited.
+func (l *Place) Back(now time.Time, unused bool) {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.state != placeAsks && p.isFull() {
-		return false
-	}
+	l.passOn(unused)
 	l.end()
 	l.state = placeWaits
-	select { // of a turn that came at the same moment as something else
-	case <-l.turn:
-	default:
-	}
-	if unused {
-		p.invite(1, l.number)
-	}
+	p.living++
 	i := len(p.line)
 	for i > 0 && p.line[i-1].number > l.number {
 		i--
 	}
 	p.line = slices.Insert(p.line, i, l)
 	p.release(now)
-	return true
+}
+
+// passOn gives the place's invitation, if there is one, to somebody behind it: one that was not used, or came with a turn at the same moment as something
+// else.
+func (l *Place) passOn(unused bool) {
+	invited := l.invited
+	select {
+	case invited = <-l.turn:
+	default:
+	}
+	l.invited = false
+	if unused || invited {
+		l.parking.invite(1, l.number+1)
+	}
 }
 
 // Answers reports that the request has content.
@@ -189,7 +197,7 @@ func (l *Place) Answers(now time.Time) {
 	l.end()
 	l.state = placeAnswered
 	p.carried++
-	p.vain = false
+	p.vain, p.moved = false, now
 	if p.row++; p.row >= enough {
 		p.tight = false
 	}
@@ -216,18 +224,17 @@ func (l *Place) Refused() {
 	}
 }
 
-// Leave ends all that the place stands for. It may be called again.
-func (l *Place) Leave(now time.Time) {
+// Leave ends all that the place stands for. unused is as for Back. It may be called again.
+func (l *Place) Leave(now time.Time, unused bool) {
 	p := l.parking
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l.passOn(unused)
 	switch {
 	case l.state == placeAnswered && p.tight: // there is room, for one that was refused too
 		p.invite(1, 0)
 	case l.state == placeAnswered:
 		p.invite(moreAsk, 0)
-	case l.state == placeWaits && l.invited:
-		p.invite(1, l.number)
 	}
 	l.end()
 	p.release(now)
@@ -237,6 +244,9 @@ func (l *Place) Leave(now time.Time) {
 func (l *Place) end() {
 	p := l.parking
 	is := func(other *Place) bool { return other == l }
+	if l.state != placeAnswered && l.state != placeOver {
+		p.living--
+	}
 	switch l.state {
 	case placeWaits:
 		p.line = slices.DeleteFunc(p.line, is)
@@ -249,10 +259,10 @@ func (l *Place) end() {
 }
 
 // Moves reports whether those that waited are being answered.
-func (p *Parking) Moves() bool {
+func (p *Parking) Moves(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.carried > 0
+	return p.carried > 0 || !p.moved.IsZero() && since(now, p.moved) < movesFor
 }
 
 // Woken returns a channel that the next Wake closes. It is asked for before the snapshot on which a request decides to wait, lest
@@ -277,8 +287,8 @@ const (
 	NewsAnswered             // a request was answered
 )
 
-// Wake lets all that wait look again, those that are parked when it is their turn. If the news is good, a few are invited to ask: but one if the last
-// were in vain, since endpoints may answer probes and nothing else.
+// Wake lets all that wait look again, those that are parked when it is their turn. If the news is good, a few are invited to ask: but none, or one, if
+// the last were in vain or refused, since endpoints may answer probes, or others, and not them.
 func (p *Parking) Wake(now time.Time, news News) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -288,16 +298,13 @@ func (p *Parking) Wake(now time.Time, news News) {
 	}
 	p.news++
 	switch {
-	case news == NewsAnswered:
-		p.vain = false
-		p.invite(moreAsk, 0)
 	case news == NewsClosed && p.vain:
 		p.invite(1, 0)
 	case news == NewsClosed:
 		p.vain = true
 		p.window, p.tight = max(p.window, p.carried+fewAsk), false
 		p.invite(fewAsk, 0)
-	case news == NewsProbed && !p.vain:
+	case news != NewsBad && !p.vain && !p.tight:
 		p.invite(moreAsk, 0)
 	}
 	p.release(now)

@@ -35,9 +35,7 @@ func parked(t *testing.T, n int) *parkingLot {
 func (p *parkingLot) back(unused bool, list ...int) {
 	p.Helper()
 	for _, i := range list {
-		if !p.list[i].Back(p.now, unused) {
-			p.Fatalf("request %d: no room to come back to", i)
-		}
+		p.list[i].Back(p.now, unused)
 	}
 }
 
@@ -49,18 +47,18 @@ func (p *parkingLot) answers(list ...int) {
 
 func (p *parkingLot) leave(list ...int) {
 	for _, i := range list {
-		p.list[i].Leave(p.now)
+		p.list[i].Leave(p.now, false)
 	}
 }
 
 func (p *parkingLot) leaveAll() {
 	p.Helper()
 	for _, l := range p.list {
-		l.Leave(p.now)
+		l.Leave(p.now, false)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.line) != 0 || len(p.asking) != 0 || p.carried != 0 {
+	if len(p.line) != 0 || len(p.asking) != 0 || p.carried != 0 || p.living != 0 {
 		p.Errorf("got %d in the line, %d that ask and %d answered, want none", len(p.line), len(p.asking), p.carried)
 	}
 }
@@ -110,9 +108,12 @@ func TestParkingHasRoomFor256(t *testing.T) {
 		t.Error("want room for one after one left")
 	}
 	p.answers(0)
-	p.list = append(p.list, p.Enter(p.now))
-	if p.list[0].Back(p.now, false) {
-		t.Error("want no room to come back to for one that was answered")
+	if p.list = append(p.list, p.Enter(p.now)); p.list[257] == nil || p.Enter(p.now) != nil {
+		t.Error("want room for one after one was answered")
+	}
+	p.back(false, 0)
+	if p.Enter(p.now) != nil {
+		t.Error("got room after one came back")
 	}
 	p.leaveAll()
 }
@@ -143,14 +144,14 @@ func TestParkingGrows(t *testing.T) {
 	p.turns(from(0, 8)...)
 	p.Wake(p.now, NewsClosed) // they ask; the next eight of the line are invited
 	p.turns()
-	if p.Moves() {
+	if p.Moves(p.now) {
 		t.Error("got that somebody is answered")
 	}
 	p.answers(0, 0) // once
 	p.turns(-9, -10)
 	p.answers(1, 2, 3)
 	p.turns(-11, -12, -13, -14, -15, -16)
-	if !p.Moves() {
+	if !p.Moves(p.now) {
 		t.Error("want that somebody is answered")
 	}
 	p.leave(0) // its room, and that of those that are invited for it
@@ -171,7 +172,7 @@ func TestParkingOfTheSlow(t *testing.T) {
 	p.list[59].Want(p.now) // each of the eight invites one, and 24 may ask
 	p.turns(-9, -10, -11, -12, -13, -14, -15, -16, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)
 	p.answers(0) // late
-	if !p.Moves() {
+	if !p.Moves(p.now) {
 		t.Error("want that it counts")
 	}
 	p.turns(-33)
@@ -237,12 +238,12 @@ func TestParkingInvites(t *testing.T) {
 		news []News
 		want []int // who is invited
 	}{
-		"bad":                   {[]News{NewsBad}, nil},
-		"probed":                {[]News{NewsProbed}, from(0, 2)},
-		"answered":              {[]News{NewsAnswered}, from(0, 2)},
-		"closed":                {[]News{NewsClosed}, from(0, 8)},
-		"closed in vain":        {[]News{NewsClosed, NewsProbed, NewsClosed}, from(0, 9)},
-		"closed, then answered": {[]News{NewsClosed, NewsAnswered, NewsProbed}, from(0, 12)},
+		"bad":                 {[]News{NewsBad}, nil},
+		"probed":              {[]News{NewsProbed}, from(0, 2)},
+		"answered":            {[]News{NewsAnswered}, from(0, 2)},
+		"closed":              {[]News{NewsClosed}, from(0, 8)},
+		"closed in vain":      {[]News{NewsClosed, NewsProbed, NewsClosed}, from(0, 9)},
+		"closed, then others": {[]News{NewsClosed, NewsAnswered, NewsProbed}, from(0, 8)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -286,6 +287,33 @@ func TestParkingInvites(t *testing.T) {
 		t.Error("want that the next one is invited")
 	}
 	p.leaveAll()
+	p = parked(t, 12)
+	p.Wake(p.now, NewsAnswered)
+	p.turns(-1, -2, 2, 3, 4, 5, 6, 7)
+	p.list[0].Leave(p.now, true) // the invitation goes to the next that waits
+	p.turns(-9)
+	p.list[2].Refused() // others are answered, and those of the line are not
+	p.Wake(p.now, NewsAnswered)
+	for _, l := range p.list {
+		if l.invited {
+			t.Error("got an invitation after a refusal")
+		}
+	}
+	p.leaveAll()
+}
+
+func TestParkingMoves(t *testing.T) {
+	t.Parallel()
+	p := parked(t, 1)
+	p.list[0].Want(p.now)
+	p.turns(0)
+	if p.answers(0); !p.Moves(p.now.Add(time.Hour)) {
+		t.Error("want that it moves while an answer comes")
+	}
+	p.leave(0)
+	if !p.Moves(p.now.Add(movesFor-1)) || p.Moves(p.now.Add(movesFor)) {
+		t.Error("want that it moves for a while after an answer")
+	}
 }
 
 func TestNilPlace(t *testing.T) {
@@ -325,7 +353,7 @@ func TestParkingAtRandom(t *testing.T) {
 			case 6:
 				p.Wake(p.now, News(r.IntN(4)))
 			default:
-				l.Leave(p.now)
+				l.Leave(p.now, r.IntN(2) == 0)
 				p.list = slices.Delete(p.list, i, i+1)
 			}
 			p.mustAddUp()
@@ -342,8 +370,11 @@ func (p *parkingLot) mustAddUp() {
 	p.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waits, asks, answered := 0, 0, 0
+	waits, asks, answered, living := 0, 0, 0, 0
 	for _, l := range p.list {
+		if l.state != placeAnswered && l.state != placeOver {
+			living++
+		}
 		switch l.state {
 		case placeWaits:
 			waits++
@@ -356,8 +387,8 @@ func (p *parkingLot) mustAddUp() {
 			asks++
 		}
 	}
-	if waits != len(p.line) || asks != len(p.asking) || answered != p.carried {
-		p.Errorf("got %d, %d and %d, want %d, %d and %d", len(p.line), len(p.asking), p.carried, waits, asks, answered)
+	if waits != len(p.line) || asks != len(p.asking) || answered != p.carried || living != p.living {
+		p.Errorf("got %d, %d, %d and %d, want %d, %d, %d and %d", len(p.line), len(p.asking), p.carried, p.living, waits, asks, answered, living)
 	}
 	if !slices.IsSortedFunc(p.line, func(a, b *Place) int { return int(a.number) - int(b.number) }) {
 		p.Error("the line is not in order")
