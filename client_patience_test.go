@@ -322,3 +322,17 @@ func TestRefusedBeforeWithALateKey(t *testing.T) {
 		}
 	})
 }
+
+// The guard asks the last resort in vain while the attempt that it stands beside is about to be repeated in place.
+func TestGuardBeforeARepeat(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		h.endpoint("a", speakerOf("claude"), holdfasttest.Reply{Error: holdfasttest.Overloaded, RetryAfter: "1", BeforeHeaders: time.Second}, holdfasttest.Reply{})
+		local := h.endpoint("local", speakerOf("local"), holdfasttest.Reply{Error: holdfasttest.Overloaded})
+		h.conf.Endpoints[1].Local = true
+		client := h.open(t)
+		answer, took, err := within(t, 7*time.Second, client, why())
+		if err != nil || took < 2*time.Second || len(local.Requests()) != 1 {
+			t.Errorf("got %v after %v, and %d requests at the local model, want a's answer\n%s", err, took, len(local.Requests()), trailOf(answer, err))
+		}
+	})
+}

@@ -179,6 +179,7 @@ func (k *call) putOff(x *exchange) {
 	left := latePoints*x.run.after - time.Since(x.run.begun)
 	switch {
 	case x.run.over || k.over || k.leader != nil:
+	case x.run.hedge == nil: // it is about to be sent again
 	case k.client.config.Retry.NoHedge || x.run.helped:
 		if left > 0 {
 			x.run.hedge.Reset(left)
