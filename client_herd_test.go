@@ -329,6 +329,10 @@ func TestBudgetOfAHerd(t *testing.T) {
 					defer under.Add(-1)
 					return asking(t, 40*time.Second, client)()
 				})
+				time.Sleep(4 * time.Second) // the endpoints are suspect yet, or asked anew time and again, and the budget is empty
+				if s := client.Status(); s.RetryBudget != 0 || s.Waiting == 0 {
+					t.Errorf("the budget is %v and %d wait, want that they do where it is empty", s.RetryBudget, s.Waiting)
+				}
 				g.calls.Wait()
 				if want := max(100, int(most.Load())) + c.spare; g.more > want {
 					t.Errorf("%d attempts beyond the first, of calls of which up to %d were under way; want %d at most", g.more, most.Load(), want)
@@ -470,5 +474,58 @@ func TestRefusedWithLittleTime(t *testing.T) {
 		g.come(2, 100*time.Millisecond, asking(t, 8*time.Second, client))
 		g.must(t, 2, 8*time.Second)
 		long.must(t, 1, 4*time.Minute)
+	})
+}
+
+// With probes off, calls that wait take the places of probes, also when the retry budget is empty.
+func TestTrialsOfAHerd(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a := h.shop("a")
+		h.conf.Probes.By = holdfast.ProbeOff
+		client := h.open(t)
+		mustChat(t, client, why())
+		a.closes(8 * time.Second)
+		var g herd
+		g.come(150, 10*time.Millisecond, asking(t, time.Minute, client))
+		g.must(t, 150, 25*time.Second)
+	})
+}
+
+// A caller who takes time for the end of an answer keeps nobody from his turn: the answer is over.
+func TestEndHeld(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a := h.shop("a")
+		a.takesT = time.Second
+		a.answer = func(int32) holdfasttest.Reply {
+			return holdfasttest.Reply{Chunks: []string{"a", "b"}, Between: time.Second}
+		}
+		client := h.open(t)
+		mustChat(t, client, why())
+		time.Sleep(2 * time.Second)
+		a.takes.Store(2)
+		a.closes(10 * time.Second)
+		go func() { _ = asking(t, 5*time.Second, client)() }()
+		time.Sleep(6 * time.Second)
+		var last atomic.Int64
+		begun := time.Now()
+		var g herd
+		g.come(20, 0, func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			for event, err := range client.Stream(ctx, why()) {
+				if err != nil {
+					return err
+				}
+				if event.Type == holdfast.EventEnd {
+					last.Store(int64(time.Since(begun)))
+					time.Sleep(time.Minute)
+				}
+			}
+			return nil
+		})
+		g.must(t, 18, 3*time.Minute)
+		if got := time.Duration(last.Load()); got > 25*time.Second {
+			t.Errorf("the last answer was whole after %v, want 25 s", got)
+		}
 	})
 }

@@ -240,7 +240,6 @@ func (k *call) unsendable(c *candidate, err error) *Error {
 // failed completes the error of the call.
 func (k *call) failed(e *Error) error {
 	k.settle()
-	k.leaveLine()
 	if e.Kind == KindCanceled {
 		k.outcome = outcomeLeft
 	}

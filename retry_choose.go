@@ -112,8 +112,8 @@ func (k *call) fits(g group, holds []hold, s *score.Snapshot, choice score.Choic
 	return true
 }
 
-// pay takes an attempt from the retry budget, but for the first of the call, one in the place of a probe, and one that it was invited to when it waited
-// for its turn: these are few, and only where somebody was answered. k.mu is held.
+// pay takes an attempt from the retry budget, but for the first of the call, one in the place of a probe, and one that the call was invited to while it
+// waited for its turn, of which there are few (see score.Parking). k.mu is held.
 func (k *call) pay(c *candidate, trial bool) bool {
 	free := k.claims == 0 || trial || k.free
 	k.free = false
@@ -164,11 +164,13 @@ func (k *call) mayAskLocal() bool {
 }
 
 // worthParking reports whether an endpoint may become usable while the call waits: one that answered before, or is being probed, and not one that
-// perhaps never will. k.mu is held.
+// perhaps never will. A call of the line also waits for the retry budget. k.mu is held.
 func (k *call) worthParking(s *score.Snapshot) bool {
 	for i := range s.Candidates {
 		c := &s.Candidates[i]
-		if c.Against == "" && (k.dry && k.place != nil || c.Breaker != score.Closed && (c.LastOK >= 0 || c.Probing) || c.BlockedFor > 0 && c.BlockedFor < s.Left) {
+		ill := c.Breaker != score.Closed && (c.LastOK >= 0 || c.Probing)
+		limited := c.BlockedFor > 0 && c.BlockedFor < s.Left
+		if c.Against == "" && (ill || limited || k.dry && k.place != nil) {
 			return true
 		}
 	}

@@ -27,7 +27,7 @@ type race struct {
 	panicked   any                  // what an adapter or a transport panicked with in one of them
 	over       bool                 // no attempt is needed any more
 	reserved   time.Time            // when a reserve was taken last
-	asksAgain  int                  // how often it was one that had failed the call
+	askedAgain int                  // how often it was one that had failed the call
 	final      *Error               // the failure after which nobody else is asked; what already answers still may
 }
 
@@ -129,22 +129,22 @@ func (k *call) pick(x *exchange, holds []hold, now time.Time, from func(g group,
 // askedBefore takes the best of those that failed the call before, if none was asked for a while, the longer the more often: what one refused for a
 // moment it may take by now. k.mu is held.
 func (k *call) askedBefore(g group, s *score.Snapshot, now time.Time) *candidate {
-	if k.spent() || now.Sub(k.reserved) < lookAgain<<min(k.asksAgain, mostDoubled) {
+	if k.spent() || now.Sub(k.reserved) < lookAgain<<min(k.askedAgain, mostDoubled) {
 		return nil
 	}
 	for i := range s.Candidates {
-		s.Candidates[i].Tried = k.asks(k.field[g.from+i].endpoint)
+		s.Candidates[i].Tried = k.isAsking(k.field[g.from+i].endpoint)
 	}
 	choice := score.Choose(*s)
 	if choice.Index < 0 || !k.pay(&k.field[g.from+choice.Index], false) {
 		return nil
 	}
-	k.asksAgain++
+	k.askedAgain++
 	return k.ask(g, *s, choice)
 }
 
-// asks reports whether the call asks an endpoint now, or is about to. k.mu is held.
-func (k *call) asks(e *endpoint) bool {
+// isAsking reports whether the call asks an endpoint now, or is about to. k.mu is held.
+func (k *call) isAsking(e *endpoint) bool {
 	return slices.ContainsFunc(k.running, func(x *exchange) bool { return x.endpoint == e }) ||
 		slices.ContainsFunc(k.field, func(c candidate) bool { return c.pending && c.endpoint == e })
 }

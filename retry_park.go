@@ -11,14 +11,11 @@ import (
 // defaultPark bounds the wait for any endpoint to become usable.
 const defaultPark = 30 * time.Second
 
-// park waits until any endpoint may be usable, or a probe is due, and it is the call's turn to look. It reports false if the call has waited long enough.
-// Time in which others of the line are answered does not count.
+// park waits until any endpoint may be usable, or a probe is due, and it is the call's turn to look. It reports false if the call has waited long
+// enough. Time in which others of the line are answered does not count.
 func (k *call) park(ctx context.Context, r score.Resort) bool {
 	parking, begun := &k.client.routing.parking, time.Now()
 	left := min(cmp.Or(k.client.config.Retry.Park, defaultPark)-k.parked, r.For)
-	if left <= 0 && parking.Moves(begun) {
-		left = min(score.ParkedLook, r.For)
-	}
 	if k.client.config.Retry.NoPark || left <= 0 || !k.enterLine() {
 		return false
 	}
@@ -52,8 +49,8 @@ func (k *call) leaveLine() {
 	}
 }
 
-// awaitTurn waits for the call's turn, so long at most, or as long as its time allows while others of the line are answered: then it looks all the same.
-// Now and then it asks for a turn by itself: when a probe may be due, and for what nobody tells it, such as a retry budget that fills again.
+// awaitTurn waits for the call's turn, so long at most, or as long as its time allows while others of the line are answered: then it looks all the
+// same. Now and then it asks for a turn by itself: when a probe may be due, and for what nobody tells it, such as a retry budget that fills again.
 func (k *call) awaitTurn(ctx context.Context, left time.Duration, r score.Resort) bool {
 	parking, begun := &k.client.routing.parking, time.Now()
 	k.client.routing.budget.Park()
@@ -82,8 +79,8 @@ func (k *call) awaitTurn(ctx context.Context, left time.Duration, r score.Resort
 	}
 }
 
-// askLater lets a call that was refused after it waited for its turn ask again when it is invited to; or after a while, the longer the more often: it
-// may be that nobody else is answered, so that nobody is invited. It leaves itself the time for an answer.
+// askLater lets a call that was refused after it waited for its turn ask again when it is invited to; or after a while, the longer the more often
+// it was refused, since perhaps nobody else is answered, so that nobody is invited. It leaves itself the time for an answer.
 func (k *call) askLater(ctx context.Context, r score.Resort) bool {
 	now := time.Now()
 	if k.asksAt.IsZero() {

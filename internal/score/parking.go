@@ -151,8 +151,8 @@ func (l *Place) Force(now time.Time) {
 	}
 }
 
-// Back returns a request to its place that found nobody to ask, or was refused. It looks again when there is news. If it did not use its invitation,
-// somebody behind it is invited.
+// Back returns a request to its place that found nobody to ask, or was refused. It looks again when there is news. If it did not use its
+// invitation, somebody behind it is invited.
 func (l *Place) Back(now time.Time, unused bool) {
 	p := l.parking
 	p.mu.Lock()
@@ -169,8 +169,8 @@ func (l *Place) Back(now time.Time, unused bool) {
 	p.release(now)
 }
 
-// passOn gives the place's invitation, if there is one, to somebody behind it: one that was not used, or came with a turn at the same moment as something
-// else.
+// passOn gives the place's invitation, if there is one, to somebody behind it: one that was not used, or came with a turn at the same moment as
+// something else.
 func (l *Place) passOn(unused bool) {
 	invited := l.invited
 	select {
@@ -210,7 +210,8 @@ func (l *Place) Answers(now time.Time) {
 	p.release(now)
 }
 
-// Refused reports that an attempt of the request failed: there is room for those that have content, and for one that finds out whether there is for more.
+// Refused reports that an attempt of the request failed: there is room for those that have content, and for one that finds out whether there is for
+// more.
 func (l *Place) Refused() {
 	if l == nil {
 		return
@@ -315,4 +316,14 @@ func (p *Parking) Parked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.line)
+}
+
+// ParkedPause returns how long a parked request that was refused for the nth time, from 0, waits before it asks again uninvited: the longest at once if
+// others are answered, since it will be invited. random is as for [NewHealth].
+func ParkedPause(n int, moves bool, random func() float64) time.Duration {
+	const most = 4 // times doubled
+	if moves {
+		n = most
+	}
+	return scaled(ParkedLook<<min(max(n, 0), most), between(0.75, 1.25, random))
 }

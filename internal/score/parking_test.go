@@ -394,3 +394,15 @@ func (p *parkingLot) mustAddUp() {
 		p.Error("the line is not in order")
 	}
 }
+
+func TestParkedPause(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]time.Duration{-1: 500 * ms, 0: 500 * ms, 1: second, 4: 8 * second, 5: 8 * second, 99: 8 * second} {
+		if got := ParkedPause(n, false, always(0.5)); got != want {
+			t.Errorf("%d: got %v, want %v", n, got, want)
+		}
+		if got := ParkedPause(n, true, always(0.5)); got != 8*second {
+			t.Errorf("%d: got %v while others are answered, want 8 s", n, got)
+		}
+	}
+}

@@ -62,8 +62,8 @@ type Resort struct {
 //
 // The local model comes first, once per request. Without one, or after it failed, the request waits for an endpoint that it did not try and
 // whose rate limit ends within two seconds; else it asks again the best of those it tried, unless the retry budget is Dry; else it waits for a
-// longer rate limit; else for anything to become usable. Whatever it waits for must leave the time that an answer takes. The local model is asked again only where the
-// request may go nowhere else.
+// longer rate limit; else for anything to become usable. Whatever it waits for must leave the time that an answer takes. The local model is asked
+// again only where the request may go nowhere else.
 func (s Snapshot) Resort() Resort {
 	if s.Left <= 0 {
 		return Resort{Choice: nowhere}
@@ -100,16 +100,6 @@ func Pause(n int, random func() float64) time.Duration {
 		most = firstSpread << max(n, 0)
 	}
 	return leastPause + scaled(most, between(0, 1, random))
-}
-
-// ParkedPause returns how long a parked request that was refused for the nth time, from 0, waits before it asks again uninvited: the longest at once if
-// others are answered, since it will be invited. random is as for [NewHealth].
-func ParkedPause(n int, moves bool, random func() float64) time.Duration {
-	const most = 4 // times doubled
-	if moves {
-		n = most
-	}
-	return scaled(ParkedLook<<min(max(n, 0), most), between(0.75, 1.25, random))
 }
 
 // local returns the best of the local models, or -1.
